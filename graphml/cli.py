@@ -1,0 +1,66 @@
+"""The command ``graphml``: finds the command that was asked for, and loads nothing else."""
+
+import argparse
+import sys
+
+from graphml import __version__
+
+DESCRIPTION = """\
+Graph representation learning, emotion recognition in conversation and federated learning on graphs.
+
+commands:
+  fit        train a model: graphml fit --config FILE, or --model CLASS --data CLASS and options
+  validate   evaluate a checkpoint on the validation data
+  test       evaluate a checkpoint on the test data: graphml test --config FILE --ckpt_path FILE
+  predict    write the predictions of a checkpoint, such as the embeddings of all nodes
+  study      run all variants of a study over several seeds, and print the table
+
+'graphml COMMAND --help' tells more of each.
+"""
+
+EXAMPLES = """\
+examples:
+  graphml fit --model ContrastiveTask                      wavelets without labels, on the embedded digits graph
+  graphml fit --model ContrastiveTask --data.name Cora --data.root DIR
+  graphml study experiments/aswt/digits.yaml --seeds 5
+"""
+
+TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the first word; the commands parse the rest themselves."""
+    parser = argparse.ArgumentParser(
+        prog="graphml",
+        usage="graphml [--help] [--version] COMMAND ...",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"graphml {__version__}")
+    parser.add_argument("command", choices=[*TRAINING_COMMANDS, "study"], metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        args: Command line arguments; those of the process by default.
+
+    Returns:
+        Exit status: 0 when all went well.
+
+    Raises:
+        SystemExit: With status 0 after ``--help``, with status 2 if an argument is wrong.
+    """
+    parsed = build_parser().parse_args(sys.argv[1:] if args is None else args)
+    # Imported here so that --help and --version answer at once, without torch.
+    if parsed.command == "study":
+        from graphml.study import command
+
+        return command.main(parsed.arguments)
+    from graphml import lightning_cli
+
+    return lightning_cli.main([parsed.command, *parsed.arguments])

@@ -1,0 +1,25 @@
+"""Node data: datasets, splits, transforms, validation and the `NodeDataModule` that joins them."""
+
+from graphml.data.neighbor_sampler import InducedNeighborSampler, neighbor_loader
+from graphml.data.node_datamodule import NodeDataModule
+from graphml.data.node_datasets import DatasetMissingError, load_node_dataset
+from graphml.data.splits import NodeSplit, geom_gcn_split, public_split, random_split
+from graphml.data.transforms import AddSpectralDensity, SymmetricNormalization, ToSortedEdgeIndex, ToSparseFeatures
+from graphml.data.validation import validate_graph
+
+__all__ = [
+    "AddSpectralDensity",
+    "DatasetMissingError",
+    "InducedNeighborSampler",
+    "NodeDataModule",
+    "NodeSplit",
+    "SymmetricNormalization",
+    "ToSortedEdgeIndex",
+    "ToSparseFeatures",
+    "geom_gcn_split",
+    "load_node_dataset",
+    "neighbor_loader",
+    "public_split",
+    "random_split",
+    "validate_graph",
+]

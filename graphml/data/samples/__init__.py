@@ -1,0 +1,7 @@
+"""Graphs that need no download: the embedded default, a classic, and a synthetic family for tests and scaling."""
+
+from graphml.data.samples.contextual_sbm import contextual_sbm
+from graphml.data.samples.digits import digits
+from graphml.data.samples.karate_club import karate_club
+
+__all__ = ["contextual_sbm", "digits", "karate_club"]

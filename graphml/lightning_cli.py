@@ -1,0 +1,192 @@
+"""The commands that train: ``graphml fit``, ``validate``, ``test`` and ``predict``, on Lightning's command line."""
+
+import logging
+import sys
+import traceback
+import warnings
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+from pytorch_lightning.loggers import CSVLogger
+
+import graphml.data
+import graphml.tasks  # its classes can then be named without their module: --model ContrastiveTask
+from graphml.callbacks import EpochProgressBar, PredictionWriter, SparseCheckpoint
+from graphml.plots.callback import FiguresCallback
+
+LINKED = ("in_channels", "num_classes")
+"""What the data module knows and the model needs: never written in a configuration."""
+
+TRAINER_DEFAULTS = {"deterministic": True, "max_epochs": 100, "log_every_n_steps": 1, "default_root_dir": "runs"}
+
+# Advice that does not apply here: a graph is one batch that lives on its device, so there is nothing to load in
+# parallel; a test is meant to write to a folder of its own; arguments always come as a list.
+NOISE = (
+    "does not have many workers",
+    "The dirpath has changed",
+    "isinstance.treespec, LeafSpec.",
+    "LightningCLI's args parameter",
+)
+
+
+class UsageError(Exception):
+    """A wrong option or configuration; the message says which, and how to learn more."""
+
+
+class GraphmlParser(LightningArgumentParser):
+    """Lightning's parser with errors that can be read: without the two screens of usage that hide them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # An abbreviation would make a misspelt option do something: --trainer.max_epoch, --model.w.
+        super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Say what is wrong.
+
+        Args:
+            message: What is wrong.
+            ex: The exception behind it.
+
+        Raises:
+            UsageError: Always, but in the parsers of nested classes, whose errors are collected.
+        """
+        if not self.exit_on_error:
+            super().error(message, ex)
+        prog = getattr(ex, "subcommand_parser", self).prog.replace(" [options]", "")
+        help_line = f"See '{prog} --help', or '{prog} --model.help CLASS' for the options of one class."
+        raise UsageError(f"{message}\n{help_line}") from ex
+
+
+class GraphmlCLI(LightningCLI):
+    """Lightning's command line, with any task and any data module by class path, and this library's defaults.
+
+    The sizes that the data define (``in_channels``, ``num_classes``) flow to the model. Logs, figures and checkpoints
+    go to ``<trainer.default_root_dir>/<subcommand>/version_<n>``, unless the configuration names a logger.
+
+    Args:
+        args: Command line arguments, such as ``["fit", "--config", "cora.yaml"]``.
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        quiet_lightning()
+        super().__init__(
+            pl.LightningModule,
+            pl.LightningDataModule,
+            args=args,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            seed_everything_default=0,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={**TRAINER_DEFAULTS, "callbacks": [PredictionWriter()]},
+            auto_configure_optimizers=False,
+            parser_class=GraphmlParser,
+            parser_kwargs={"prog": "graphml"},
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the figures' section, the default data module and the links from data to model.
+
+        Args:
+            parser: Parser of one subcommand.
+        """
+        parser.add_lightning_class_args(FiguresCallback, "figures")
+        parser.set_defaults({"data": {"class_path": "graphml.data.NodeDataModule"}})
+        for name in LINKED:
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def instantiate_classes(self) -> None:
+        """Build data, model and trainer.
+
+        Raises:
+            UsageError: If a constructor refuses a value.
+            Exception: What else a constructor raised.
+        """
+        try:
+            super().instantiate_classes()
+        except (ValueError, MisconfigurationException) as error:
+            reason = unwrapped(error)
+            if isinstance(reason, (ValueError, MisconfigurationException)):
+                raise UsageError(str(reason)) from reason
+            raise reason from None
+
+    def after_instantiate_classes(self) -> None:
+        """Forget linked sizes that the model does not take: Lightning stores them in its checkpoints all the same.
+
+        Without this, a checkpoint of a model without ``num_classes`` could not be given to ``graphml test``.
+        """
+        taken = self._get(self.config, "model").get("init_args", {})
+        for name in LINKED:
+            if name not in taken:
+                self.model.hparams.pop(name, None)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Build the trainer, with what suits graphs where the configuration names nothing else.
+
+        That is the CSV logger (nothing needs to be installed), checkpoints that cost little, and one progress bar.
+
+        Args:
+            **kwargs: Arguments of the trainer that go before the configuration.
+
+        Returns:
+            The trainer.
+        """
+        config = self._get(self.config_init, "trainer")
+        given = [*(config.callbacks or [])]
+        if config.enable_checkpointing is not False and not any(isinstance(each, ModelCheckpoint) for each in given):
+            given.append(SparseCheckpoint())
+        if config.enable_progress_bar is not False and not any(isinstance(each, ProgressBar) for each in given):
+            given.append(EpochProgressBar())
+        if config.logger in (None, True):
+            kwargs["logger"] = CSVLogger(config.default_root_dir, name=self.subcommand)
+        return super().instantiate_trainer(callbacks=given, **kwargs)
+
+
+def unwrapped(error: BaseException) -> BaseException:
+    """Return what a constructor raised: the parser wraps it, once for each level of nested classes.
+
+    Args:
+        error: The outermost exception.
+
+    Returns:
+        The first that the parser did not raise itself.
+    """
+    while error.__cause__ is not None and _raised_by_the_parser(error):
+        error = error.__cause__
+    return error
+
+
+def _raised_by_the_parser(error: BaseException) -> bool:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("jsonargparse")
+
+
+def quiet_lightning() -> None:
+    """Silence Lightning's tips and the warnings that do not apply to graphs on one device."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in NOISE:
+        warnings.filterwarnings("ignore", message=f".*{message}")
+
+
+def main(args: list[str]) -> int:
+    """Run one of the training commands.
+
+    Args:
+        args: Command line arguments, the subcommand first.
+
+    Returns:
+        Exit status: 0, 2 if an option or a key of the configuration is wrong, 3 if the dataset is not on this machine.
+    """
+    try:
+        trainer = GraphmlCLI(args).trainer
+    except UsageError as error:
+        print(f"graphml {args[0]}: error: {error}", file=sys.stderr)
+        return 2
+    except graphml.data.DatasetMissingError as error:
+        print(f"graphml {args[0]}: error: {error}", file=sys.stderr)
+        return 3
+    print(f"Written to {trainer.log_dir}")
+    return 0

@@ -1,0 +1,9 @@
+"""Objectives on embeddings as plain functions."""
+
+from graphml.losses.bootstrap import bootstrap_loss
+from graphml.losses.cca import cca_loss
+from graphml.losses.info_nce import info_nce
+from graphml.losses.local_global import local_global_loss
+from graphml.losses.scaled_cosine import scaled_cosine_error
+
+__all__ = ["bootstrap_loss", "cca_loss", "info_nce", "local_global_loss", "scaled_cosine_error"]

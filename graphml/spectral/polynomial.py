@@ -1,0 +1,102 @@
+"""Polynomial approximation of spectral filters in the Chebyshev basis.
+
+Every fit is linear in the filter's values on the grid: ``coefficients = P g(grid)`` with
+``P = (V^T Omega V + eps I)^-1 V^T Omega``. The three fits are three weightings Omega of the Chebyshev nodes: the
+spectral density, equal weight per unit of lambda, and equal weight per node, for which V is orthogonal and P is the
+truncated Chebyshev expansion. P depends on the graph alone; the coefficients are differentiable in the filter's scales.
+Fan et al., arXiv 1808.09506; Opolka et al. (WGGP), arXiv 2110.12752; Hammond et al. 2011.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from graphml.spectral.grid import GRID_SIZE, cell_widths, spectral_grid
+
+_RIDGE = 1e-10
+
+
+def chebyshev_vandermonde(lam: Tensor, order: int) -> Tensor:
+    """``[S, order + 1]`` values ``T_k(lambda - 1)`` at eigenvalues ``lam`` ``[S]`` in [0, 2]."""
+    x = lam - 1
+    columns = [torch.ones_like(x), x]
+    for _ in range(order - 1):
+        columns.append(2 * x * columns[-1] - columns[-2])
+    return torch.stack(columns[: order + 1], dim=1)
+
+
+class PolynomialFit(nn.Module):
+    """Density-weighted least squares: accurate where eigenvalues are.
+
+    Args:
+        order: Degree K >= 0 of the polynomials.
+    """
+
+    grid: Tensor
+    vandermonde: Tensor
+
+    def __init__(self, order: int) -> None:
+        super().__init__()
+        if order < 0:
+            raise ValueError(f"order: expected a degree >= 0, got {order}")
+        self.order = order
+        grid = spectral_grid(dtype=torch.float64)
+        self.register_buffer("grid", grid, persistent=False)
+        self.register_buffer("vandermonde", chebyshev_vandermonde(grid, order), persistent=False)
+
+    def weights(self, density: Tensor | None) -> Tensor:
+        """``[GRID_SIZE]`` diagonal of Omega: the density, or equal weight per unit of lambda without one."""
+        if density is None:
+            return cell_widths(self.grid.device, self.grid.dtype)
+        if density.shape != (GRID_SIZE,):
+            raise ValueError(f"density: expected shape ({GRID_SIZE},), got {tuple(density.shape)}")
+        return density.to(self.grid)
+
+    def projection(self, density: Tensor | None = None) -> Tensor:
+        """``[order + 1, GRID_SIZE]`` matrix P; ``density`` as :meth:`SpectralDensity.on_grid` gives it, or ``None``."""
+        omega = self.weights(density)
+        weighted = self.vandermonde.T * (omega / omega.sum())
+        ridge = _RIDGE * torch.eye(self.order + 1, dtype=weighted.dtype, device=weighted.device)
+        out: Tensor = torch.linalg.solve(weighted @ self.vandermonde + ridge, weighted)
+        return out
+
+    def forward(self, response: Tensor, density: Tensor | None = None) -> Tensor:
+        """Chebyshev coefficients ``[..., order + 1]`` of filters with values ``response`` ``[..., S]`` on ``grid``."""
+        return response @ self.projection(density).to(response).T
+
+    def extra_repr(self) -> str:
+        """The degree."""
+        return f"order={self.order}"
+
+
+class LeastSquaresFit(PolynomialFit):
+    """Plain least squares, equal weight per unit of lambda: the ablation that ignores the density."""
+
+    def weights(self, density: Tensor | None) -> Tensor:
+        """``[GRID_SIZE]`` widths of the grid's cells."""
+        return super().weights(None)
+
+
+class ChebyshevExpansion(PolynomialFit):
+    """Truncated Chebyshev series by Gauss-Chebyshev quadrature: equal weight per node; ignores the density."""
+
+    def weights(self, density: Tensor | None) -> Tensor:
+        """``[GRID_SIZE]`` ones."""
+        return torch.ones_like(self.grid)
+
+
+_FITS: dict[str, type[PolynomialFit]] = {
+    "weighted": PolynomialFit,
+    "plain": LeastSquaresFit,
+    "chebyshev": ChebyshevExpansion,
+}
+
+
+def get_fit(name: str, order: int) -> PolynomialFit:
+    """Fit by name: ``weighted`` (by the density), ``plain`` or ``chebyshev``.
+
+    Raises:
+        ValueError: An unknown name; the message lists the known ones.
+    """
+    if name not in _FITS:
+        raise ValueError(f"fit: expected one of {sorted(_FITS)}, got {name!r}")
+    return _FITS[name](order)

@@ -1,0 +1,111 @@
+"""Self-supervised learning of node embeddings, evaluated with a frozen encoder."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from graphml.evaluation import LinearProbe
+from graphml.models import WaveletEncoder
+from graphml.tasks.objectives import InfoNCE
+from graphml.tasks.task import Task, num_seeds
+
+
+class ContrastiveTask(Task):
+    """Trains an encoder without labels; ``test`` freezes it and fits a linear probe on its embeddings.
+
+    With the defaults it is the reconstruction of ASWT-SGNN (AAAI 2024): a wavelet encoder under InfoNCE. No label is
+    read in ``fit``.
+
+    Args:
+        in_channels: Number of features of a node (linked from the datamodule on the command line).
+        encoder: Class or partial that makes the encoder from ``in_channels``; default ``WaveletEncoder``. (``None``
+            stands for it because the command line would hand the default class's options on to any other class.)
+        objective: Class or partial of :mod:`graphml.tasks.objectives` that makes the objective from the encoder;
+            default ``InfoNCE``.
+        lr: Learning rate of Adam.
+        weight_decay: L2 penalty of Adam.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        encoder: Callable[[int], nn.Module] | None = None,
+        objective: Callable[[nn.Module], nn.Module] | None = None,
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.encoder = (encoder or WaveletEncoder)(in_channels)
+        self.objective = (objective or InfoNCE)(self.encoder)
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.embeddings: Tensor | None = None
+        self.labels: Tensor | None = None
+        self._collected: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
+
+    def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Objective's loss of ``model``'s embeddings on a batch, and metrics; draws from ``generator`` alone."""
+        loss: Tensor = self.objective(model, batch, generator)
+        return loss, {"loss": loss.detach()}
+
+    def forward(self, batch: Any) -> Tensor:
+        """Embeddings ``[num_seeds, d]`` of the batch's (seed) nodes."""
+        z: Tensor = self.encoder(batch.x, batch.edge_index, batch.edge_weight, getattr(batch, "density", None))
+        return z[: num_seeds(batch)]
+
+    def on_fit_start(self) -> None:
+        """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        density = getattr(getattr(datamodule, "data", None), "density", None)
+        set_density = getattr(self.encoder, "set_density", None)
+        if density is not None and set_density is not None:
+            set_density(density)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """One step of the objective."""
+        loss, metrics = self.loss(self.encoder, batch, self.step_generator(self.global_step))
+        self._log("train", metrics, num_seeds(batch))
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """The objective on fixed views; still without labels."""
+        _, metrics = self.loss(self.encoder, batch, self.step_generator(batch_idx))
+        self._log("val", metrics, num_seeds(batch))
+
+    def _log(self, stage: str, metrics: dict[str, Tensor], batch_size: int) -> None:
+        values = {f"{stage}_{name}": value for name, value in metrics.items()}
+        self.log_dict(values, prog_bar=True, on_step=False, on_epoch=True, batch_size=batch_size)
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the embeddings of an earlier test."""
+        self._collected = []
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Collect frozen embeddings, labels and splits of the (seed) nodes."""
+        seeds = slice(num_seeds(batch))
+        splits = {label: torch.stack([mask[seeds].cpu() for mask in split]) for label, split in batch.splits.items()}
+        self._collected.append((self(batch).cpu(), batch.y[seeds].cpu(), splits))
+
+    def on_test_epoch_end(self) -> None:
+        """Probe the embeddings on every split of the data: mean accuracy over a split's repetitions."""
+        embeddings, labels, splits = zip(*self._collected, strict=True)
+        self.embeddings, self.labels = torch.cat(embeddings), torch.cat(labels)
+        probe = LinearProbe()
+        for label in splits[0]:
+            masks = torch.cat([split[label] for split in splits], dim=1)  # [train, val, test], nodes, repetitions
+            results = [probe.evaluate(self.embeddings, self.labels, *mask) for mask in masks.unbind(dim=2)]
+            for name in ("val_accuracy", "test_accuracy"):
+                mean = sum(getattr(result, name) for result in results) / len(results)
+                self.log(f"{label}/{name}", mean, batch_size=self.labels.numel())
+
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Embeddings of the batch's nodes."""
+        z: Tensor = self(batch)
+        return z
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over the encoder and the objective's own layers."""
+        return torch.optim.Adam(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)

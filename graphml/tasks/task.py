@@ -1,0 +1,68 @@
+"""What every task shares: construction from configuration, checkpoints of plain values, seeds of a step."""
+
+import functools
+import inspect
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+_INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
+
+
+def factory_config(factory: Any) -> Any:
+    """A class or a ``functools.partial`` of one as ``{"class_path", "init_args"}``; other values as they are.
+
+    Defaults are written out: the parser that reads the configuration would fill gaps from the task's own default.
+
+    Raises:
+        TypeError: A factory that has no import path (a lambda, a local class), which no checkpoint could name.
+    """
+    if not callable(factory) or isinstance(factory, nn.Module):
+        return factory
+    keywords = {}
+    if isinstance(factory, functools.partial) and not factory.args:
+        factory, keywords = factory.func, dict(factory.keywords)
+    if not inspect.isclass(factory) or "<locals>" in factory.__qualname__:
+        raise TypeError(
+            f"expected a class or functools.partial(Class, key=value), which a checkpoint names, got {factory}"
+        )
+    parameters = list(inspect.signature(factory).parameters.values())[1:]  # the first is given at the call
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {"class_path": f"{factory.__module__}.{factory.__qualname__}", "init_args": defaults | keywords}
+
+
+class Task(pl.LightningModule):
+    """Base of the tasks: ``loss(model, batch, generator)`` needs no Trainer, and checkpoints hold plain values.
+
+    A subclass calls ``self.save_hyperparameters()``. Created by the command line, its hyper-parameters are the
+    configuration already; created from Python, factories are written as configuration when a checkpoint is saved, so
+    both load with ``weights_only`` through the same instantiator.
+    """
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Replace factories by their import paths.
+
+        Raises:
+            TypeError: A factory that has no import path, so that the checkpoint could not make the task again.
+        """
+        hparams = checkpoint.get("hyper_parameters", {})
+        if "_instantiator" not in hparams:
+            # Lightning leaves out, with a warning, what cannot be pickled: a lambda, for one.
+            for name in sorted(inspect.signature(type(self)).parameters.keys() - hparams.keys()):
+                raise TypeError(
+                    f"{name}: expected a class or functools.partial(Class, key=value), which a checkpoint names, "
+                    "got what cannot be pickled; pass such a factory, or train with enable_checkpointing=False"
+                )
+            plain = {key: factory_config(value) for key, value in hparams.items()}
+            checkpoint["hyper_parameters"] = plain | {"_instantiator": _INSTANTIATOR}
+
+    def step_generator(self, step: int) -> torch.Generator:
+        """CPU generator of one step, from the run's seed and the step alone: a resumed run draws the same numbers."""
+        return torch.Generator().manual_seed((torch.initial_seed() * 1_000_003 + step) % 2**63)
+
+
+def num_seeds(batch: Any) -> int:
+    """Number of nodes that the loss of a batch counts: the seeds of a sampled batch, all nodes of a full graph."""
+    return int(getattr(batch, "batch_size", None) or batch.num_nodes)

@@ -1,0 +1,46 @@
+"""Fixtures for the whole suite: where real data lies, and a guard that keeps every test off the network."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """Folder of PyG roots (`Planetoid`, `Amazon` ...) for tests on real data, which are skipped where there is none."""
+    folder = os.environ.get("GRAPHML_DATA")
+    if not folder:
+        pytest.skip("no real data: set GRAPHML_DATA to a folder that holds graphs/Planetoid, graphs/Amazon ...")
+    graphs = Path(folder) / "graphs"
+    if not graphs.is_dir():
+        pytest.fail(f"GRAPHML_DATA is {folder!r}, but {graphs} is no folder")  # a typo must not skip in silence
+    return graphs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Refuse connections that leave this machine: in this process, and by a dead proxy in those it starts."""
+
+    def guard(connect: Any) -> Any:
+        def local_only(sock: socket.socket, address: Any) -> Any:
+            if sock.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+                raise RuntimeError(f"a test tried to reach {address[0]}: tests must not use the network")
+            return connect(sock, address)
+
+        return local_only
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guard(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", guard(socket.socket.connect_ex))
+        for scheme in ("http", "https"):
+            patch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # port 9, discard: nothing answers
+            patch.setenv(f"{scheme.upper()}_PROXY", "http://127.0.0.1:9")
+        yield
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1", "") or host.startswith("127.")

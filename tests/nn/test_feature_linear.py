@@ -1,0 +1,52 @@
+import pytest
+import torch
+from torch import nn
+
+from graphml.nn import FeatureLinear, mask_columns
+
+
+@pytest.fixture
+def features() -> torch.Tensor:
+    """Bag of words: few entries, an empty row and an empty column."""
+    x = torch.rand(9, 6, generator=torch.Generator().manual_seed(0))
+    x = x * (x > 0.6)
+    x[4] = 0
+    x[:, 2] = 0
+    return x
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_sparse_features_give_the_same_output_and_gradients_as_dense_ones(features, bias):
+    layer = FeatureLinear(6, 3, bias=bias)
+    direction = torch.randn(9, 3)
+    parameters = tuple(layer.parameters())
+    dense, sparse = layer(features), layer(features.to_sparse_csr())
+    assert sparse.layout == torch.strided
+    torch.testing.assert_close(sparse, dense)
+    torch.testing.assert_close(
+        torch.autograd.grad((sparse * direction).sum(), parameters),
+        torch.autograd.grad((dense * direction).sum(), parameters),
+    )
+
+
+def test_it_is_torchs_linear_layer_for_dense_features(features):
+    layer, reference = FeatureLinear(6, 3), nn.Linear(6, 3)
+    reference.load_state_dict(layer.state_dict())
+    assert torch.equal(layer(features), reference(features))
+    assert isinstance(layer, nn.Linear)
+
+
+def test_masked_columns_are_zero_and_the_layout_is_kept(features):
+    mask = torch.tensor([1.0, 0.0, 1.0, 0.5, 0.0, 1.0])
+    dense, sparse = mask_columns(features, mask), mask_columns(features.to_sparse_csr(), mask)
+    torch.testing.assert_close(dense, features @ mask.diag())
+    assert sparse.layout == torch.sparse_csr
+    assert torch.equal(sparse.to_dense(), dense)
+
+
+def test_masking_leaves_its_input_alone(features):
+    sparse, before = features.to_sparse_csr(), features.clone()
+    mask_columns(features, torch.zeros(6))
+    mask_columns(sparse, torch.zeros(6))
+    assert torch.equal(features, before)
+    assert torch.equal(sparse.to_dense(), before)

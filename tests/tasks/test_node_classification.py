@@ -1,0 +1,85 @@
+import functools
+
+import pytest
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+
+from graphml.models import GCNEncoder, WaveletEncoder
+from graphml.tasks import NodeClassificationTask
+
+SMALL = functools.partial(WaveletEncoder, hidden_channels=8, K=4)
+
+
+def make_task(**options) -> NodeClassificationTask:
+    pl.seed_everything(0, verbose=False)
+    return NodeClassificationTask(8, 3, **({"encoder": SMALL} | options))
+
+
+def test_it_learns_and_logs_accuracies(make_trainer, make_module):
+    module, task, trainer = make_module(), make_task(), make_trainer(max_epochs=60)
+    trainer.fit(task, module)
+    assert trainer.callback_metrics.keys() == {"train_loss", "train_accuracy", "val_loss", "val_accuracy"}
+    (metrics,) = trainer.test(task, module, verbose=False)
+    (probabilities,) = trainer.predict(task, module)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(120))
+    data = module.data
+    right = (probabilities.argmax(1) == data.y)[data.test_mask].float().mean().item()
+    assert metrics["test_accuracy"] == pytest.approx(right)
+    assert right > 0.6  # a third by chance
+
+
+def test_loss_is_the_cross_entropy_of_the_training_nodes(batch):
+    task = make_task().eval()
+    logits = task(batch)
+    loss, metrics = task.loss(task, batch, torch.Generator())
+    torch.testing.assert_close(loss, F.cross_entropy(logits[batch.train_mask], batch.y[batch.train_mask]))
+    right = (logits.argmax(1) == batch.y)[batch.train_mask].float().mean()
+    assert metrics["accuracy"].item() == pytest.approx(right.item())
+    assert metrics["loss"].item() == pytest.approx(loss.item())
+
+
+def test_labels_of_other_nodes_do_not_change_what_is_learned(make_trainer, make_module):
+    results = []
+    for wrong in (False, True):
+        module, task = make_module(), make_task()
+        if wrong:
+            data = module.data
+            data.y = torch.where(data.train_mask, data.y, (data.y + 1) % 3)
+        make_trainer(max_epochs=3).fit(task, module)
+        results.append(torch.nn.utils.parameters_to_vector(task.parameters()))
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("options", [{}, {"weights_only": True}], ids=["default", "weights_only"])
+def test_load_from_checkpoint_restores_the_task(make_trainer, make_module, tmp_path, options):
+    module, trainer = make_module(), make_trainer(max_epochs=1)
+    task = make_task(encoder=functools.partial(GCNEncoder, hidden_channels=6), lr=0.5)
+    trainer.fit(task, module)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    loaded = NodeClassificationTask.load_from_checkpoint(tmp_path / "a.ckpt", **options)
+    assert loaded.lr == 0.5
+    assert torch.equal(loaded.eval()(module.data), task.eval()(module.data))
+
+
+def test_mini_batches_train_and_test_every_node_once(make_trainer, make_module):
+    module = make_module(batch_size=50, num_neighbors=[3, 3])
+    task, trainer = make_task(), make_trainer(max_epochs=20)
+    trainer.fit(task, module)
+    (metrics,) = trainer.test(task, module, verbose=False)
+    probabilities = torch.cat(trainer.predict(task, module))
+    assert probabilities.shape == (120, 3)
+    data = module.data
+    right = (probabilities.argmax(1) == data.y)[data.test_mask].float().mean().item()
+    assert metrics["test_accuracy"] == pytest.approx(right, abs=1e-6)  # each batch weighs by its test nodes
+
+
+def test_a_batch_without_training_nodes_gives_a_zero_gradient(batch):
+    empty = batch.clone()
+    empty.train_mask = torch.zeros_like(batch.train_mask)
+    task = make_task()
+    loss, metrics = task.loss(task, empty, torch.Generator())
+    loss.backward()
+    assert loss.item() == 0
+    assert metrics["accuracy"].item() == 0
+    assert not any(p.grad.any() for p in task.parameters() if p.grad is not None)
