@@ -25,7 +25,8 @@ MAY_IMPORT["evaluation"] = MAY_IMPORT["models"] | {"io", "metrics", "models", "d
 MAY_IMPORT["tasks"] = MAY_IMPORT["evaluation"] | {"evaluation"}
 MAY_IMPORT["federated"] = MAY_IMPORT["tasks"] | {"tasks"}
 MAY_IMPORT["plots"] = MAY_IMPORT["tasks"] | {"tasks", "federated"}
-MAY_IMPORT["lightning_cli"] = MAY_IMPORT["plots"] | {"plots"}
+MAY_IMPORT["callbacks"] = {"io"}
+MAY_IMPORT["lightning_cli"] = MAY_IMPORT["plots"] | {"plots", "callbacks"}
 MAY_IMPORT["study"] = MAY_IMPORT["lightning_cli"] | {"lightning_cli"}
 MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study"}
 MAY_IMPORT["__main__"] = {"cli"}
@@ -34,7 +35,14 @@ LIGHT = {"ops", "spectral", "losses", "metrics", "nn", "models"}
 HEAVY = {"pytorch_lightning", "librosa", "soundfile", "matplotlib", "flwr"}
 
 # Modules that no requirement names, because a required package brings them.
-BROUGHT_BY = {"filelock": "torch", "numpy": "torch-geometric", "tqdm": "torch-geometric", "yaml": "jsonargparse"}
+BROUGHT_BY = {
+    "filelock": "torch",
+    "lightning_fabric": "pytorch-lightning",
+    "numpy": "torch-geometric",
+    "threadpoolctl": "scikit-learn",
+    "tqdm": "torch-geometric",
+    "yaml": "jsonargparse",
+}
 MODULE_OF = {"scikit-learn": "sklearn"}  # where it is not the distribution's name with underscores
 
 
