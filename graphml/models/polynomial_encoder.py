@@ -47,6 +47,10 @@ class PolynomialEncoder(nn.Module):
         self.register_buffer("angles", angles, persistent=False)
         self.reset_parameters()
 
+    def filter_parameters(self) -> list[nn.Parameter]:
+        """Filter values and their shares: few, of order 1, and worth a learning rate of their own."""
+        return [self.steps, self.share]
+
     def reset_parameters(self) -> None:
         """Reset the projection, the filters and their shares in the embedding."""
         self.project.reset_parameters()

@@ -105,6 +105,10 @@ class WaveletEncoder(nn.Module):
         """The convolutions, first to last."""
         return list(self.convs)  # type: ignore[arg-type]
 
+    def filter_parameters(self) -> list[nn.Parameter]:
+        """Scales and mixing weights of all layers: few, of order 1, and worth a learning rate of their own."""
+        return [p for name, p in self.named_parameters() if name.endswith((".raw_scales", ".mixing"))]
+
     def reset_parameters(self) -> None:
         """Reset all layers."""
         self.project.reset_parameters()

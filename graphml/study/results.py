@@ -206,10 +206,9 @@ def _mean_and_std(summary: Summary | None) -> str:
 
 def _aligned(lines: Sequence[Sequence[str]], left: int) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-
-    def render(line: Sequence[str]) -> str:
-        cells = [f"{c:<{w}}" if i < left else f"{c:>{w}}" for i, (c, w) in enumerate(zip(line, widths, strict=True))]
-        return "| " + " | ".join(cells) + " |"
-
     rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    return "\n".join(render(line) for line in [lines[0], rule, *lines[1:]]) + "\n"
+    text = ""
+    for line in (lines[0], rule, *lines[1:]):
+        cells = [f"{c:<{w}}" if i < left else f"{c:>{w}}" for i, (c, w) in enumerate(zip(line, widths, strict=True))]
+        text += "| " + " | ".join(cells) + " |\n"
+    return text

@@ -218,8 +218,19 @@ def test_mini_batches_with_all_neighbours_embed_as_the_full_graph_does(make_trai
 
 
 def test_optimiser_is_adam_with_the_options_over_encoder_and_objective(info_nce_pair):
-    task = make_task(info_nce_pair, lr=0.3, weight_decay=0.2)
-    (group,) = task.configure_optimizers().param_groups
-    assert (group["lr"], group["weight_decay"]) == (0.3, 0.2)
-    assert {id(p) for p in group["params"]} == {id(p) for p in task.parameters()}
-    assert any(p is task.objective.projector[0].weight for p in group["params"])
+    task = make_task(info_nce_pair, lr=0.3, weight_decay=0.2, filter_lr=0.01)
+    rest, filters = task.configure_optimizers().param_groups
+    assert (rest["lr"], rest["weight_decay"]) == (0.3, 0.2)
+    assert (filters["lr"], filters["weight_decay"]) == (0.01, 0)
+    assert {id(p) for p in filters["params"]} == {
+        id(p) for conv in task.encoder.convs for p in (conv.filters.raw_scales, conv.mixing)
+    }
+    assert len(rest["params"]) + len(filters["params"]) == len(list(task.parameters()))
+    assert any(p is task.objective.projector[0].weight for p in rest["params"])
+
+
+def test_filters_take_the_learning_rate_of_the_rest_unless_told():
+    _, filters = ContrastiveTask(8, WaveletEncoder, DGI, lr=0.3).configure_optimizers().param_groups
+    assert filters["lr"] == 0.3
+    (only,) = ContrastiveTask(8, GCNEncoder, DGI, filter_lr=0.5).configure_optimizers().param_groups  # has no filters
+    assert only["lr"] == 1e-3
