@@ -263,8 +263,8 @@ class NodeDataModule(pl.LightningDataModule):
     def _transform(self) -> BaseTransform:
         steps: list[BaseTransform] = [NormalizeFeatures()] if self.normalize_features else []
         steps += [RemoveSelfLoops(), ToSortedEdgeIndex()]
-        steps += [AddSpectralDensity(self.density_order, self.density_probes, self.density_seed)]
         steps += [AddSelfLoops(), ToSortedEdgeIndex()] if self.self_loops else []
+        steps += [AddSpectralDensity(self.density_order, self.density_probes, self.density_seed)]
         steps += [ToSparseFeatures()] if self.sparse_features else []
         return Compose([*steps, SymmetricNormalization()])
 

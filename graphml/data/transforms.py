@@ -113,7 +113,7 @@ class AddSpectralDensity(BaseTransform):
         """Set `data.density`.
 
         Args:
-            data: Graph with a symmetric `edge_index` [2, E] without self-loops.
+            data: Graph with a symmetric `edge_index` [2, E], with the self-loops that the filters will see.
 
         Returns:
             The graph with `density` float32 [256] of mean 1 on [0, 2].

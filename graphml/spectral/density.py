@@ -61,7 +61,7 @@ class SpectralDensity:
         """Estimate the density of a graph from random probes, on the device that holds ``edge_index``.
 
         Args:
-            edge_index: ``[2, E]`` symmetric edge list without self-loops.
+            edge_index: ``[2, E]`` symmetric edge list; self-loops, if there are, are part of the graph.
             num_nodes: Number of nodes N.
             order: Number of Chebyshev moments; ``order`` sparse products of ``[N, num_probes]``.
             num_probes: Number of Rademacher probes.
@@ -118,7 +118,8 @@ class SpectralDensity:
 def _exact_atoms(edge_index: Tensor, num_nodes: int) -> tuple[float, float]:
     """Fractions of the eigenvalues 0 and 2: components with an edge, and the bipartite ones among them.
 
-    A bipartite component falls into two in the double cover of the graph. An isolated node has eigenvalue 1.
+    A bipartite component falls into two in the double cover of the graph, one with a self-loop never does. A node
+    without any edge has eigenvalue 1.
     """
     edges = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
     row, col = edges.cpu().numpy()

@@ -108,6 +108,18 @@ def test_atoms_are_the_multiplicities_of_zero_and_two(graph):
     assert density.cdf(torch.zeros(1)).item() == pytest.approx(expected[0], abs=1e-6)
 
 
+def test_self_loops_are_part_of_the_graph(mixed_graph):
+    """As a GCN adds them: the spectrum moves down, and an isolated node with a loop has eigenvalue 0."""
+    loops = torch.arange(len(mixed_graph)).expand(2, -1)
+    density = SpectralDensity.estimate(torch.cat([edges_of(mixed_graph), loops], dim=1), len(mixed_graph), 100, 200)
+    adjacency = nx.to_numpy_array(mixed_graph) + np.eye(len(mixed_graph))
+    scale = adjacency.sum(axis=0) ** -0.5
+    eigenvalues = np.linalg.eigvalsh(np.eye(len(mixed_graph)) - scale[:, None] * adjacency * scale).clip(0, 2)
+    assert density.atoms == pytest.approx((float((eigenvalues < 1e-9).mean()), 0.0))
+    x = torch.linspace(0.02, 1.98, 200)
+    assert (density.cdf(x) - exact_cdf(eigenvalues, x)).abs().max() < 0.1
+
+
 def test_a_single_edge_is_all_atoms():
     density = SpectralDensity.estimate(edges_of(nx.path_graph(2)), 2)
     x = torch.tensor([0.0, 0.5, 1.0, 1.99, 2.0])
