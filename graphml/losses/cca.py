@@ -7,7 +7,9 @@ from torch import Tensor
 def cca_loss(z1: Tensor, z2: Tensor, trade_off: float = 1e-3) -> Tensor:
     """``||Z1 - Z2||^2 + trade_off (||Z1^T Z1 - I||^2 + ||Z2^T Z2 - I||^2)`` (Zhang et al., NeurIPS 2021, eq. 3).
 
-    Both views are standardised per dimension and divided by ``sqrt(N)``, so that ``Z^T Z`` is a correlation matrix.
+    Both views are standardised per dimension and divided by ``sqrt(N)``, so that ``Z^T Z`` is a correlation matrix. The
+    first term is ``2 d - 2 tr(Z1^T Z2)``: where it is written as ``-tr(Z1^T Z2)``, the same balance needs half the
+    ``trade_off``.
 
     Args:
         z1: ``[N, d]`` embeddings of one view, N >= 2.

@@ -16,8 +16,9 @@ class PolynomialEncoder(nn.Module):
     Chen, Lei, Wei, "PolyGCL: Graph Contrastive Learning via Learnable Spectral Polynomial Filters", ICLR 2024, written
     from the paper's description.
 
-    The filter's values at the K + 1 Chebyshev nodes are monotone by construction: the low pass starts at
-    :math:`\gamma_0` and falls by :math:`\gamma_i \ge 0`, the high pass starts at 0 and rises by them.
+    The filter's values at the K + 1 Chebyshev nodes are monotone by construction: the low pass starts at 2 and falls by
+    :math:`\gamma_i \ge 0` (to 0 at the least), the high pass starts at 0 and rises by them. The authors train with
+    dropout on features and layers, which this encoder does not have.
 
     Args:
         in_channels: Number of features of a node.
@@ -39,8 +40,9 @@ class PolynomialEncoder(nn.Module):
         self.in_channels = in_channels
         self.out_channels = hidden_channels
         self.K = K
-        self.project = FeatureLinear(in_channels, hidden_channels)
-        self.steps = nn.Parameter(torch.empty(2, K + 1))
+        self.project = FeatureLinear(in_channels, hidden_channels, bias=False)
+        self.bias = nn.Parameter(torch.empty(hidden_channels))
+        self.steps = nn.Parameter(torch.empty(2, K))
         self.share = nn.Parameter(torch.empty(2))
         # Descending angles: the nodes cos(angle) ascend from -1 (lambda 0) to 1 (lambda 2).
         angles = math.pi * (torch.arange(K, -1, -1, dtype=torch.float32) + 0.5) / (K + 1)
@@ -54,27 +56,24 @@ class PolynomialEncoder(nn.Module):
     def reset_parameters(self) -> None:
         """Reset the projection, the filters and their shares in the embedding."""
         self.project.reset_parameters()
-        with torch.no_grad():
-            self.steps.fill_(2.0 / self.K)
-            self.steps[0, 0] = 2.0
-            self.steps[1, 0] = 0.0
-            self.share.fill_(0.5)
+        nn.init.zeros_(self.bias)
+        nn.init.constant_(self.steps, 2.0 / self.K)
+        nn.init.constant_(self.share, 0.5)
 
     def node_values(self) -> Tensor:
         """``[2, K + 1]`` values of the low pass and of the high pass at the nodes, lambda ascending."""
-        steps = F.relu(self.steps)
-        low = F.relu(2 * steps[0, 0] - steps[0].cumsum(0))
-        return torch.stack([low, steps[1].cumsum(0)])
+        fall, rise = F.pad(F.relu(self.steps), (1, 0)).cumsum(1)
+        return torch.stack([F.relu(2 - fall), rise])
 
     def low_high(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor) -> tuple[Tensor, Tensor]:
         """Low-pass and high-pass embeddings, each ``[N, hidden_channels]``."""
         order = torch.arange(self.K + 1, device=self.angles.device)
         interpolation = torch.cos(self.angles[:, None] * order) * (2 / (self.K + 1))
         interpolation = torch.cat([interpolation[:, :1] / 2, interpolation[:, 1:]], dim=1)
-        h = self.project(x)
+        h = self.project(x)  # before the filters, with which it commutes: fewer channels to filter
         basis = chebyshev_basis(h, edge_index, edge_weight, self.K)
         low, high = ((self.node_values() @ interpolation) @ basis.flatten(1)).view(2, *h.shape)
-        return F.relu(low), F.relu(high)
+        return F.relu(low + self.bias), F.relu(high + self.bias)
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor, density: Tensor | None = None) -> Tensor:
         """Embed the nodes: the weighted sum of the two."""

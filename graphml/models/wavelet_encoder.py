@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from graphml.nn import FeatureLinear, WaveletConv
+from graphml.nn import FeatureLinear, WaveletFilter
 from graphml.spectral import FilterKernel
 
 
 class WaveletEncoder(nn.Module):
-    r"""Stack of wavelet convolutions with initial residual and identity mixing.
+    r"""Stack of wavelet filters with initial residual and identity mixing.
 
     A reconstruction of the encoder of ASWT-SGNN (AAAI 2024, arXiv 2312.05736) on the template of GCNII
     (arXiv 2007.02133).
@@ -20,17 +20,19 @@ class WaveletEncoder(nn.Module):
         ((1-a) \textstyle\sum_j w_j p_j(\mathbf{M}) \mathbf{H}_l + a \mathbf{H}_0) ((1-b) \mathbf{I} + b \mathbf{W}_l)
         \big)\big)
 
-    The last layer has no activation, and its BatchNorm is not affine: without it the constant component (eigenvalue 0)
-    dominates every embedding.
+    The last layer has no activation, and its BatchNorm is not affine: it takes most of the constant component
+    (eigenvalue 0), which would dominate, out of the embedding; not all, because in evaluation it subtracts the running
+    mean of the training views. With ``identity=0`` there are no :math:`\mathbf{W}_l`: one projection, then filters.
 
     Args:
         in_channels: Number of features of a node.
         hidden_channels: Width of the layers and of the embedding.
-        num_layers: Number of wavelet convolutions, >= 1.
+        num_layers: Number of wavelet filters, >= 1.
         num_scales: Band-pass wavelets per layer.
         K: Degree of the polynomials.
         low_pass: Whether the layers have a low-pass filter.
         kernel: Band-pass kernel by name or as an object.
+        low_pass_kernel: Low-pass kernel by name or as an object.
         low_pass_scale: Initial scale of the low pass.
         scales: Initial band-pass scales.
         learn_scales: Whether the scales are learned.
@@ -56,6 +58,7 @@ class WaveletEncoder(nn.Module):
         K: int = 8,
         low_pass: bool = True,
         kernel: str | FilterKernel = "mexican_hat",
+        low_pass_kernel: str | FilterKernel = "scaling",
         low_pass_scale: float = 3.0,
         scales: Sequence[float] | None = None,
         learn_scales: bool = True,
@@ -79,14 +82,13 @@ class WaveletEncoder(nn.Module):
         self.identity = identity
         self.dropout = dropout
         self.project = FeatureLinear(in_channels, hidden_channels, bias=False)
-        self.convs = nn.ModuleList(
-            WaveletConv(
-                hidden_channels,
-                hidden_channels,
+        self.filters = nn.ModuleList(
+            WaveletFilter(
                 num_scales,
                 K,
                 low_pass,
                 kernel,
+                low_pass_kernel,
                 low_pass_scale,
                 scales,
                 learn_scales,
@@ -96,24 +98,31 @@ class WaveletEncoder(nn.Module):
             )
             for _ in range(num_layers)
         )
+        width = hidden_channels * ((num_scales + low_pass) if concat else 1)
+        self.lins = nn.ModuleList(nn.Linear(width, hidden_channels) for _ in range(num_layers if identity > 0 else 0))
         self.norms = nn.ModuleList(
             nn.BatchNorm1d(hidden_channels, affine=layer < num_layers - 1) for layer in range(num_layers)
         )
 
+        self.reset_parameters()
+
     @property
-    def wavelet_layers(self) -> list[WaveletConv]:
-        """The convolutions, first to last."""
-        return list(self.convs)  # type: ignore[arg-type]
+    def wavelet_layers(self) -> list[WaveletFilter]:
+        """The filters, first to last."""
+        return list(self.filters)  # type: ignore[arg-type]
 
     def filter_parameters(self) -> list[nn.Parameter]:
         """Scales and mixing weights of all layers: few, of order 1, and worth a learning rate of their own."""
         return [p for name, p in self.named_parameters() if name.endswith((".raw_scales", ".mixing"))]
 
     def reset_parameters(self) -> None:
-        """Reset all layers."""
+        """Reset all layers (the projection as ``nn.Linear``, the rest by Glorot)."""
         self.project.reset_parameters()
-        for module in (*self.convs, *self.norms):
+        for module in (*self.filters, *self.norms):
             module.reset_parameters()
+        for lin in self.lins:
+            nn.init.xavier_uniform_(lin.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(lin.bias)  # type: ignore[arg-type]
 
     def set_density(self, density: Tensor) -> None:
         """Keep the training graph's spectral density ``[256]`` in every layer."""
@@ -124,14 +133,14 @@ class WaveletEncoder(nn.Module):
         """Embed the nodes."""
         first: Tensor = self.project(x)
         h = first
-        last = len(self.convs) - 1
-        for layer, (conv, norm) in enumerate(zip(self.wavelet_layers, self.norms, strict=True)):
+        last = len(self.norms) - 1
+        for layer, (wavelets, norm) in enumerate(zip(self.filters, self.norms, strict=True)):
             h = F.dropout(h, self.dropout, self.training)
-            h = conv.propagate(h, edge_index, edge_weight, density)
+            h = wavelets(h, edge_index, edge_weight, density)
             if self.residual > 0:
                 h = (1 - self.residual) * h + self.residual * first
             if self.identity > 0:
-                mixed = conv.lin(h) + conv.bias
+                mixed = self.lins[layer](h)
                 h = mixed if self.identity == 1 else (1 - self.identity) * h + self.identity * mixed
             h = norm(h)
             h = F.relu(h) if layer < last else h

@@ -56,8 +56,8 @@ class FilterBank(nn.Module):
         if min(initial) <= 0:
             raise ValueError(f"scales: expected positive numbers, got {initial}")
         self.low_pass = low_pass
-        self.kernel = get_kernel(kernel)
-        self.low_pass_kernel = get_kernel(low_pass_kernel)
+        self.kernel = _checked("kernel", kernel, 0.0)
+        self.low_pass_kernel = _checked("low_pass_kernel", low_pass_kernel, 1.0)
         self.initial = tuple(initial)
         raw = torch.empty(len(initial))
         if learn_scales:
@@ -90,6 +90,15 @@ class FilterBank(nn.Module):
         """Kernels and initial scales."""
         low = f"{self.low_pass_kernel}, " if self.low_pass else ""
         return f"{low}{self.kernel}, initial={self.initial}"
+
+
+def _checked(argument: str, kernel: str | FilterKernel, at_zero: float) -> FilterKernel:
+    """A band pass is 0 at eigenvalue 0, a low pass is 1 there: the one cannot stand for the other."""
+    found = get_kernel(kernel)
+    value = float(found(torch.zeros(1, dtype=torch.float64)))
+    if abs(value - at_zero) > 1e-6:
+        raise ValueError(f"{argument}: expected a kernel whose value at 0 is {at_zero:g}, got {found}, {value:g} at 0")
+    return found
 
 
 def _geometric(count: int) -> list[float]:

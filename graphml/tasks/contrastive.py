@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from graphml.evaluation import LinearProbe
 from graphml.models import WaveletEncoder
@@ -83,9 +84,20 @@ class ContrastiveTask(Task):
         values = {f"{stage}_{name}": value for name, value in metrics.items()}
         self.log_dict(values, prog_bar=True, on_step=False, on_epoch=True, batch_size=batch_size)
 
+    def _fill_norms(self, loader: Any) -> None:
+        """Give an encoder that never trained the BatchNorm statistics of the clean graph, instead of none."""
+        norms = [module for module in self.encoder.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+        if norms and not any(norm.num_batches_tracked for norm in norms):
+            update_bn(loader, self, self.device)
+
+    def on_predict_start(self) -> None:
+        """Make an untrained encoder comparable with a trained one."""
+        self._fill_norms(self.trainer.predict_dataloaders)
+
     def on_test_epoch_start(self) -> None:
-        """Forget the embeddings of an earlier test."""
+        """Forget the embeddings of an earlier test; make an untrained encoder comparable with a trained one."""
         self._collected = []
+        self._fill_norms(self.trainer.test_dataloaders)
 
     def test_step(self, batch: Any, batch_idx: int) -> None:
         """Collect frozen embeddings, labels and splits of the (seed) nodes."""

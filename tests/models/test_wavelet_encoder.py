@@ -5,7 +5,7 @@ from torch import nn
 from torch_geometric import EdgeIndex
 
 from graphml.models import WaveletEncoder
-from graphml.nn import WaveletConv
+from graphml.nn import WaveletFilter
 
 
 def make(**options) -> WaveletEncoder:
@@ -13,12 +13,13 @@ def make(**options) -> WaveletEncoder:
     torch.manual_seed(1)
     encoder = WaveletEncoder(7, **({"hidden_channels": 5, "K": 4} | options))
     with torch.no_grad():
-        for conv, norm in zip(encoder.convs, encoder.norms, strict=True):
-            conv.bias.normal_()
+        for lin in encoder.lins:
+            lin.bias.normal_()
+        for layer, norm in zip(encoder.filters, encoder.norms, strict=True):
             norm.running_mean.normal_()
             norm.running_var.uniform_(0.5, 2)
-            if conv.mixing is not None:
-                conv.mixing.uniform_(-1, 1)
+            if layer.mixing is not None:
+                layer.mixing.uniform_(-1, 1)
             if norm.affine:
                 norm.weight.uniform_(0.5, 2)
                 norm.bias.normal_()
@@ -29,16 +30,16 @@ def by_the_equation(encoder: WaveletEncoder, graph) -> torch.Tensor:
     """The docstring's equation with dense filters, in evaluation mode."""
     a, b = encoder.residual, encoder.identity
     first = h = graph.x @ encoder.project.weight.T
-    for layer, (conv, norm) in enumerate(zip(encoder.convs, encoder.norms, strict=True)):
-        filtered = [graph.filter(response, h) for response in conv.fitted_response(graph.eigenvalues)]
-        if conv.mixing is None:
+    for layer, (wavelets, norm) in enumerate(zip(encoder.filters, encoder.norms, strict=True)):
+        filtered = [graph.filter(response, h) for response in wavelets.fitted_response(graph.eigenvalues)]
+        if wavelets.mixing is None:
             h = torch.cat(filtered, dim=1)
         else:
-            h = (1 - a) * sum(w * f for w, f in zip(conv.mixing, filtered, strict=True)) + a * first
-        transformed = h @ conv.lin.weight.T + conv.bias
+            h = (1 - a) * sum(w * f for w, f in zip(wavelets.mixing, filtered, strict=True)) + a * first
+        transformed = h @ encoder.lins[layer].weight.T + encoder.lins[layer].bias if b > 0 else h
         h = transformed if b == 1 else (1 - b) * h + b * transformed
         h = (h - norm.running_mean) / (norm.running_var + norm.eps).sqrt()
-        if layer < len(encoder.convs) - 1:
+        if layer < len(encoder.filters) - 1:
             h = torch.relu(h * norm.weight + norm.bias)
     return h
 
@@ -54,6 +55,13 @@ VARIANTS = {
     "concatenated": {"concat": True, "residual": 0.0, "identity": 1.0, "num_layers": 1},
     "concatenated_twice": {"concat": True, "residual": 0.0, "identity": 1.0, "num_layers": 2},
 }
+
+
+def test_no_weights_are_made_that_no_gradient_would_reach(graph):
+    encoder = make(identity=0.0)
+    encoder(graph.x, graph.edge_index, graph.edge_weight).pow(3).sum().backward()
+    assert len(encoder.lins) == 0
+    assert all(p.grad is not None for p in encoder.parameters())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -101,7 +109,7 @@ def test_density_given_and_density_kept_are_the_same(graph):
 
 def test_wavelet_layers_are_readable():
     layers = make(num_layers=3, scales=[1.5, 0.5]).wavelet_layers
-    assert [type(layer) for layer in layers] == [WaveletConv] * 3
+    assert [type(layer) for layer in layers] == [WaveletFilter] * 3
     assert layers[2].scales.tolist() == pytest.approx([3.0, 1.5, 0.5])
     assert layers[0].filter_response(torch.linspace(0, 2, 9)).shape == (3, 9)
 
@@ -132,11 +140,11 @@ def test_dropout_drops_in_training_alone_and_without_it_nothing_is_drawn(graph):
 
 def test_reset_draws_new_weights_and_initial_scales(graph):
     encoder = make()
-    nn.init.ones_(encoder.convs[0].filters.raw_scales)
+    nn.init.ones_(encoder.filters[0].filters.raw_scales)
     before = encoder.project.weight.detach().clone()
     encoder.reset_parameters()
     assert not torch.equal(encoder.project.weight, before)
-    assert encoder.convs[0].scales.tolist() == pytest.approx([3.0, 2.0, 0.5])
+    assert encoder.filters[0].scales.tolist() == pytest.approx([3.0, 2.0, 0.5])
     assert not encoder.norms[0].running_mean.any()
 
 

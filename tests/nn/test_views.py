@@ -158,7 +158,7 @@ def test_encode_without_noise_on_the_encoder_is_the_encoder_on_the_view(edges):
 @pytest.mark.parametrize("options", [{}, {"learn_scales": False}], ids=["learned", "fixed"])
 def test_noise_changes_the_embedding_and_not_the_stored_encoder(edges, noise, options):
     model = encoder(**options).eval()
-    nn.init.ones_(model.convs[0].mixing)
+    nn.init.ones_(model.filters[0].mixing)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     plain, noisy = embed(Views(), model, edges), embed(Views(**noise), model, edges)
     assert not torch.allclose(plain, noisy)

@@ -93,6 +93,8 @@ def test_text_names_the_kernels_and_the_scales():
         ({"low_pass_scale": -1.0}, "scales: expected positive numbers"),
         ({"kernel": "sinc"}, "kernel: expected one of"),
         ({"low_pass_kernel": "box"}, "kernel: expected one of"),
+        ({"kernel": "heat"}, r"kernel: expected a kernel whose value at 0 is 0, got Heat\(\), 1 at 0"),
+        ({"low_pass_kernel": "meyer"}, r"low_pass_kernel: expected a kernel whose value at 0 is 1, got Meyer\(\)"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -113,10 +113,10 @@ def test_a_checkpoint_of_a_nameless_factory_is_refused(make_trainer, make_module
 
 def test_checkpoint_holds_the_density_of_the_training_graph(make_trainer, make_module, info_nce_pair):
     module, task = make_module(), make_task(info_nce_pair)
-    assert not torch.equal(task.encoder.convs[0].density, module.data.density)
+    assert not torch.equal(task.encoder.filters[0].density, module.data.density)
     make_trainer(max_epochs=1).fit(task, module)
     assert all(torch.equal(layer.density, module.data.density) for layer in task.encoder.wavelet_layers)
-    assert "encoder.convs.0.density" in task.state_dict()
+    assert "encoder.filters.0.density" in task.state_dict()
 
 
 def test_loss_needs_no_trainer_and_draws_from_the_generator_alone(pair, batch):
@@ -208,6 +208,25 @@ def test_mini_batches_probe_every_node_in_order(make_trainer, make_module, info_
     assert metrics[f"{LABEL}/test_accuracy"] == pytest.approx(sum(r.test_accuracy for r in expected) / 2)
 
 
+def test_untrained_encoder_is_normalised_by_the_clean_graph(make_trainer, make_module):
+    """Else its BatchNorms do nothing, and the control of a study is worse than it should be."""
+    task, module, trainer = make_task((WaveletEncoder, DGI)), make_module(), make_trainer()
+    trainer.test(task, module, verbose=False)
+    # Not exactly: in training a BatchNorm divides by the biased deviation, and by the unbiased one in evaluation.
+    torch.testing.assert_close(task.embeddings.mean(0), torch.zeros(256), atol=0.05, rtol=0)
+    torch.testing.assert_close(task.embeddings.std(0), torch.ones(256), atol=0.05, rtol=0)
+    (predicted,) = make_trainer().predict(make_task((WaveletEncoder, DGI)), make_module())
+    assert torch.equal(predicted, task.embeddings)
+
+
+def test_trained_encoder_keeps_the_statistics_of_its_training(make_trainer, make_module):
+    task, trainer = make_task((WaveletEncoder, DGI)), make_trainer(max_epochs=2)
+    trainer.fit(task, make_module())
+    before = copy.deepcopy(task.state_dict())
+    trainer.test(task, make_module(), verbose=False)
+    assert differences(before, task.state_dict()) == []
+
+
 def test_mini_batches_with_all_neighbours_embed_as_the_full_graph_does(make_trainer, make_module):
     """Two hops around a node decide its two-layer GCN embedding, normalisation apart: so three hops."""
     task = ContrastiveTask(8, functools.partial(GCNEncoder, hidden_channels=4), DGI)
@@ -223,7 +242,7 @@ def test_optimiser_is_adam_with_the_options_over_encoder_and_objective(info_nce_
     assert (rest["lr"], rest["weight_decay"]) == (0.3, 0.2)
     assert (filters["lr"], filters["weight_decay"]) == (0.01, 0)
     assert {id(p) for p in filters["params"]} == {
-        id(p) for conv in task.encoder.convs for p in (conv.filters.raw_scales, conv.mixing)
+        id(p) for layer in task.encoder.filters for p in (layer.filters.raw_scales, layer.mixing)
     }
     assert len(rest["params"]) + len(filters["params"]) == len(list(task.parameters()))
     assert any(p is task.objective.projector[0].weight for p in rest["params"])

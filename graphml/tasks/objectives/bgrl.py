@@ -13,7 +13,8 @@ from graphml.tasks.objectives.objective import TwoViewObjective
 class BGRL(TwoViewObjective):
     """Predict a moving-average copy's embedding of the other view (Thakoor et al., ICLR 2022, arXiv 2102.06514).
 
-    The target follows the encoder before each training step, which is after each optimiser step of the paper.
+    The target follows the encoder before each training step, which is after each optimiser step of the paper. The paper
+    raises the momentum to 1 by a cosine over 10,000 steps; here it is constant, for studies of tens of epochs.
 
     Args:
         encoder: The encoder, with ``in_channels`` and ``out_channels``.
