@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
@@ -23,17 +24,22 @@ LINKED = ("in_channels", "num_classes")
 TRAINER_DEFAULTS = {"deterministic": True, "max_epochs": 100, "log_every_n_steps": 1, "default_root_dir": "runs"}
 
 # Advice that does not apply here: a graph is one batch that lives on its device, so there is nothing to load in
-# parallel; a test is meant to write to a folder of its own; arguments always come as a list.
+# parallel, and it has no batch indices; a test is meant to write to a folder of its own; arguments come as a list.
 NOISE = (
     "does not have many workers",
     "The dirpath has changed",
     "isinstance.treespec, LeafSpec.",
     "LightningCLI's args parameter",
+    "Couldn't infer the batch indices",
 )
 
 
 class UsageError(Exception):
-    """A wrong option or configuration; the message says which, and how to learn more."""
+    """A wrong option or configuration; the message says which."""
+
+
+class RefusedError(UsageError):
+    """A value that a class refused: its message says all, and no help page says more."""
 
 
 class GraphmlParser(LightningArgumentParser):
@@ -55,9 +61,7 @@ class GraphmlParser(LightningArgumentParser):
         """
         if not self.exit_on_error:
             super().error(message, ex)
-        prog = getattr(ex, "subcommand_parser", self).prog.replace(" [options]", "")
-        help_line = f"See '{prog} --help', or '{prog} --model.help CLASS' for the options of one class."
-        raise UsageError(f"{message}\n{help_line}") from ex
+        raise UsageError(message) from ex
 
 
 class GraphmlCLI(LightningCLI):
@@ -97,11 +101,31 @@ class GraphmlCLI(LightningCLI):
         for name in LINKED:
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
+    def _parse_ckpt_path(self) -> None:
+        """Take the model's options from the checkpoint, as Lightning does, but never in silence.
+
+        Raises:
+            RefusedError: If there is no such file, or if it holds another class of model than the one asked for.
+        """
+        config = self.config[self.config.subcommand]
+        path, asked = config.get("ckpt_path"), config.model.class_path
+        if path is None and self.config.subcommand != "fit":
+            say("no --ckpt_path: this model is untrained")
+        if path is None or path in ("best", "last", "hpc", "registry"):
+            return
+        if not Path(path).is_file():
+            raise RefusedError(f"no checkpoint {path}")
+        super()._parse_ckpt_path()
+        found = self.config[self.config.subcommand].model.class_path
+        if found != asked:
+            raise RefusedError(f"--model is {asked}, but {path} holds {found}")
+        say(f"the options of the model are those of {path}")
+
     def instantiate_classes(self) -> None:
         """Build data, model and trainer.
 
         Raises:
-            UsageError: If a constructor refuses a value.
+            RefusedError: If a constructor refuses a value.
             Exception: What else a constructor raised.
         """
         try:
@@ -109,7 +133,7 @@ class GraphmlCLI(LightningCLI):
         except (ValueError, MisconfigurationException) as error:
             reason = unwrapped(error)
             if isinstance(reason, (ValueError, MisconfigurationException)):
-                raise UsageError(str(reason)) from reason
+                raise RefusedError(str(reason)) from reason
             raise reason from None
 
     def after_instantiate_classes(self) -> None:
@@ -163,6 +187,15 @@ def _raised_by_the_parser(error: BaseException) -> bool:
     return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("jsonargparse")
 
 
+def say(message: str) -> None:
+    """Tell the user something that is no result.
+
+    Args:
+        message: What to say.
+    """
+    print(f"graphml: {message}", file=sys.stderr)
+
+
 def quiet_lightning() -> None:
     """Silence Lightning's tips and the warnings that do not apply to graphs on one device."""
     for name in ("pytorch_lightning", "lightning_fabric"):
@@ -183,7 +216,11 @@ def main(args: list[str]) -> int:
     try:
         trainer = GraphmlCLI(args).trainer
     except UsageError as error:
-        print(f"graphml {args[0]}: error: {error}", file=sys.stderr)
+        command = f"graphml {args[0]}"
+        print(f"{command}: error: {error}", file=sys.stderr)
+        if not isinstance(error, RefusedError):
+            hint = f"See '{command} --help', or '{command} --model.help CLASS' for the options of a class."
+            print(hint, file=sys.stderr)
         return 2
     except graphml.data.DatasetMissingError as error:
         print(f"graphml {args[0]}: error: {error}", file=sys.stderr)

@@ -132,6 +132,23 @@ def test_nothing_is_said_that_does_not_matter(capsys: pytest.CaptureFixture[str]
     assert err == ""
 
 
+def test_checkpoint_decides_over_the_model_and_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    main(quick("fit", "tiny.TinyTask", "--model.width=5"))
+    capsys.readouterr()
+    assert main(quick("test", "tiny.TinyTask", f"--ckpt_path={checkpoint()}", "--model.width=3")) == 0
+    assert f"the options of the model are those of {checkpoint()}" in capsys.readouterr().err
+    assert main(quick("test", "tiny.TinyClassifier", f"--ckpt_path={checkpoint()}")) == 2
+    assert "--model is tiny.TinyClassifier, but" in capsys.readouterr().err
+    assert main(quick("test", "tiny.TinyTask", "--ckpt_path=nope.ckpt")) == 2
+    assert capsys.readouterr().err == "graphml test: error: no checkpoint nope.ckpt\n"
+
+
+@pytest.mark.parametrize("command", ["test", "predict"])
+def test_untrained_model_is_evaluated_but_not_in_silence(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(quick(command)) == 0
+    assert "no --ckpt_path: this model is untrained" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -149,6 +166,7 @@ def test_wrong_option_is_named_with_status_2(wrong: list[str], named: str, capsy
     assert named in error
     assert error.startswith("graphml fit: error: ")
     assert "Traceback" not in error
+    assert "See 'graphml fit --help', or 'graphml fit --model.help CLASS'" in error
     assert len(error.splitlines()) < 15  # not the two screens of usage
 
 

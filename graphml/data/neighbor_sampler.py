@@ -5,11 +5,13 @@ support induced subgraphs, and both draw from the global random stream. This one
 the same batches on every machine. `NeighborLoader` takes it in place of its own.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Sampler
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.loader import NeighborLoader
@@ -106,6 +108,39 @@ def _first_per_segment(edge: Tensor, owner: Tensor, count: int, rng: np.random.G
     return edge[order][rank < count]
 
 
+class EpochShuffle(Sampler[int]):
+    """Random order of `size` items, another one each epoch, given by the seed and the epoch's number alone.
+
+    Each iteration is the next epoch. Lightning calls `set_epoch`, so a resumed run goes on with the orders that the
+    uninterrupted one would have had.
+
+    Args:
+        size: Number of items.
+        seed: Seed of the orders.
+    """
+
+    def __init__(self, size: int, seed: int = 0) -> None:
+        self.size = size
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[int]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        self.epoch += 1
+        return iter(order.tolist())
+
+
 class _CompleteBatch(BaseTransform):
     """Give a sampled batch what the full graph has: sorted structure, its own normalisation, the graph's density."""
 
@@ -137,7 +172,7 @@ def neighbor_loader(
         data: Graph whose `edge_index` is an `EdgeIndex` sorted by "col", on the CPU.
         num_neighbors: Neighbours to draw per node in each hop; -1 takes all.
         batch_size: Seed nodes in a batch, at least 1.
-        shuffle: Visit the nodes in random order, another one each epoch; else in their own order.
+        shuffle: Visit the nodes in random order, another one each epoch (see `EpochShuffle`); else in their own order.
         num_workers: Worker processes, 0 for none.
         seed: Seed of the order and of the neighbours, not negative.
 
@@ -156,7 +191,7 @@ def neighbor_loader(
         neighbor_sampler=sampler,
         transform=_CompleteBatch(data),
         batch_size=batch_size,
-        shuffle=shuffle,
+        sampler=EpochShuffle(data.num_nodes, seed) if shuffle else None,
         num_workers=num_workers,
-        generator=torch.Generator().manual_seed(seed),
+        generator=torch.Generator().manual_seed(seed),  # of the workers
     )

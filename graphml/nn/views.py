@@ -75,7 +75,7 @@ class Views(nn.Module):
             if not 0 <= value < 1:
                 raise ValueError(f"{name}: expected a probability in [0, 1), got {value}")
         for name, value in (("scale_jitter", scale_jitter), ("weight_noise", weight_noise)):
-            if value < 0:
+            if not value >= 0:  # NaN too
                 raise ValueError(f"{name}: expected a standard deviation >= 0, got {value}")
         self.edge_drop = edge_drop
         self.feature_mask = feature_mask
@@ -114,4 +114,4 @@ class Views(nn.Module):
             return inverse_softplus(F.softplus(parameter) * torch.exp(self.scale_jitter * noise))
         if parameter.dim() < 2:
             return parameter
-        return parameter + self.weight_noise * parameter.detach().std() * noise
+        return parameter + self.weight_noise * parameter.detach().std(correction=0) * noise

@@ -1,7 +1,7 @@
 """The file that describes a study."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,10 @@ def load_study(path: str | Path) -> StudyConfig:
     # in the defaults of each class that it recognises, before the variants are laid over them.
     try:
         values = get_loader("yaml")(Path(path).read_text())
+        known = [field.name for field in fields(StudyConfig)]
+        unknown = sorted(values.keys() - set(known))
+        if unknown:
+            raise ValueError(f"unknown key {', '.join(unknown)}; the keys of a study are {', '.join(known)}")
         study = StudyConfig(**values)
     except Exception as error:  # the loader raises what its library raises
         raise ValueError(f"{path}: {error}") from error

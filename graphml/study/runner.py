@@ -105,9 +105,10 @@ def run_study(plan: Plan) -> list[str]:
         ValueError: If the folder holds another study, or is in use.
     """
     with _locked(plan.out):
+        _check_study(plan)
         if plan.overwrite:
             _forget(plan)
-        _check_folder(plan)
+        _check_configs(plan)
         for variant, config in plan.configs.items():
             _write_text(_config_path(plan, variant), yaml.safe_dump(config, sort_keys=False))
         try:
@@ -123,6 +124,12 @@ def _run_missing(plan: Plan) -> list[str]:
         _write_text(plan.out / "versions.txt", provenance.all_versions())
     total = len(plan.configs) * len(plan.seeds)
     stamp = (provenance.versions(), provenance.commit())
+    if runs and any((row.versions, row.commit) != stamp for row in rows):
+        print(
+            "rows of another commit or of other package versions stay beside the new ones; see results.csv, and "
+            "--overwrite runs all of them again",
+            file=sys.stderr,
+        )
     failed = []
     with (
         tqdm(total=total, initial=total - len(runs), desc=plan.study, unit="run", file=sys.stderr) as bar,
@@ -200,11 +207,15 @@ def _write_text(path: Path, text: str) -> None:
         temporary.write_text(text)
 
 
-def _check_folder(plan: Plan) -> None:
-    """Refuse to mix numbers of different studies or configurations."""
+def _check_study(plan: Plan) -> None:
+    """Refuse to mix numbers of different studies."""
     others = sorted({row.study for row in read_rows(plan.results)} - {plan.study})
     if others:
         raise ValueError(f"{plan.results} holds the study {others[0]}, not {plan.study}: use another --out")
+
+
+def _check_configs(plan: Plan) -> None:
+    """Refuse to mix numbers of different configurations."""
     for variant, config in plan.configs.items():
         path = _config_path(plan, variant)
         changed = sorted(differences(yaml.safe_load(path.read_text()), config)) if path.exists() else []

@@ -61,23 +61,17 @@ class ContrastiveTask(Task):
         z: Tensor = self.encoder(batch.x, batch.edge_index, batch.edge_weight, getattr(batch, "density", None))
         return z[: num_seeds(batch)]
 
-    def on_fit_start(self) -> None:
-        """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it."""
-        datamodule = getattr(self.trainer, "datamodule", None)
-        density = getattr(getattr(datamodule, "data", None), "density", None)
-        set_density = getattr(self.encoder, "set_density", None)
-        if density is not None and set_density is not None:
-            set_density(density)
-
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """One step of the objective."""
-        loss, metrics = self.loss(self.encoder, batch, self.step_generator(self.global_step))
+        with self.seeded(self.batches_seen) as generator:
+            loss, metrics = self.loss(self.encoder, batch, generator)
         self._log("train", metrics, num_seeds(batch))
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """The objective on fixed views; still without labels."""
-        _, metrics = self.loss(self.encoder, batch, self.step_generator(batch_idx))
+        with self.seeded(batch_idx) as generator:
+            _, metrics = self.loss(self.encoder, batch, generator)
         self._log("val", metrics, num_seeds(batch))
 
     def _log(self, stage: str, metrics: dict[str, Tensor], batch_size: int) -> None:
@@ -121,14 +115,3 @@ class ContrastiveTask(Task):
         """Embeddings of the batch's nodes."""
         z: Tensor = self(batch)
         return z
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over the encoder and the objective's own layers, the encoder's filters in a group of their own."""
-        filters = list(getattr(self.encoder, "filter_parameters", list)())
-        chosen = {id(parameter) for parameter in filters}
-        groups: list[dict[str, Any]] = [
-            {"params": [parameter for parameter in self.parameters() if id(parameter) not in chosen]}
-        ]
-        if filters:
-            groups.append({"params": filters, "lr": self.filter_lr, "weight_decay": 0.0})
-        return torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay)

@@ -21,6 +21,8 @@ class NodeClassificationTask(Task):
             stands for it because the command line would hand the default class's options on to any other class.)
         lr: Learning rate of Adam.
         weight_decay: L2 penalty of Adam.
+        filter_lr: Learning rate of the encoder's ``filter_parameters`` (scales, mixing weights), which have no weight
+            decay; default ``lr``.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class NodeClassificationTask(Task):
         encoder: Callable[[int], nn.Module] | None = None,
         lr: float = 1e-2,
         weight_decay: float = 5e-4,
+        filter_lr: float | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -37,6 +40,7 @@ class NodeClassificationTask(Task):
         self.head = nn.Linear(self.encoder.out_channels, num_classes)  # type: ignore[arg-type]
         self.lr = lr
         self.weight_decay = weight_decay
+        self.filter_lr = lr if filter_lr is None else filter_lr
 
     def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Cross-entropy of ``model`` on the batch's training nodes, and its accuracy there."""
@@ -57,7 +61,8 @@ class NodeClassificationTask(Task):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """One step on the training nodes."""
-        loss, metrics = self.loss(self, batch, self.step_generator(self.global_step))
+        with self.seeded(self.batches_seen) as generator:
+            loss, metrics = self.loss(self, batch, generator)
         self._log("train", metrics, batch.train_mask[: num_seeds(batch)])
         return loss
 
@@ -79,7 +84,3 @@ class NodeClassificationTask(Task):
         """Class probabilities of the batch's nodes."""
         logits: Tensor = self(batch)
         return logits.softmax(dim=1)
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam over all parameters."""
-        return torch.optim.Adam(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)

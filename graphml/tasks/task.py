@@ -1,7 +1,9 @@
 """What every task shares: construction from configuration, checkpoints of plain values, seeds of a step."""
 
+import contextlib
 import functools
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import pytorch_lightning as pl
@@ -36,10 +38,51 @@ def factory_config(factory: Any) -> Any:
 class Task(pl.LightningModule):
     """Base of the tasks: ``loss(model, batch, generator)`` needs no Trainer, and checkpoints hold plain values.
 
-    A subclass calls ``self.save_hyperparameters()``. Created by the command line, its hyper-parameters are the
-    configuration already; created from Python, factories are written as configuration when a checkpoint is saved, so
-    both load with ``weights_only`` through the same instantiator.
+    A subclass has an ``encoder``, sets ``lr``, ``weight_decay`` and ``filter_lr``, and calls
+    ``self.save_hyperparameters()``. Created by the command line, its hyper-parameters are the configuration already;
+    created from Python, factories are written as configuration when a checkpoint is saved, so both load with
+    ``weights_only`` through the same instantiator.
     """
+
+    encoder: nn.Module
+    lr: float
+    weight_decay: float
+    filter_lr: float
+
+    def on_fit_start(self) -> None:
+        """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        density = getattr(getattr(datamodule, "data", None), "density", None)
+        set_density = getattr(self.encoder, "set_density", None)
+        if density is not None and set_density is not None:
+            set_density(density)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam over all parameters, the encoder's ``filter_parameters`` in a group of their own, without decay."""
+        filters = list(getattr(self.encoder, "filter_parameters", list)())
+        chosen = {id(parameter) for parameter in filters}
+        groups: list[dict[str, Any]] = [
+            {"params": [parameter for parameter in self.parameters() if id(parameter) not in chosen]}
+        ]
+        if filters:
+            groups.append({"params": filters, "lr": self.filter_lr, "weight_decay": 0.0})
+        return torch.optim.Adam(groups, lr=self.lr, weight_decay=self.weight_decay)
+
+    @contextlib.contextmanager
+    def seeded(self, step: int) -> Iterator[torch.Generator]:
+        """Generator of one step, from the run's seed and the step alone: a resumed run draws the same numbers.
+
+        Layers that draw from the global stream (dropout) do so from a copy with the same seed.
+        """
+        generator = torch.Generator().manual_seed((torch.initial_seed() * 1_000_003 + step) % 2**63)
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(generator.initial_seed())
+            yield generator
+
+    @property
+    def batches_seen(self) -> int:
+        """Number of training batches before this one, which under gradient accumulation are more than the steps."""
+        return int(self.trainer.fit_loop.total_batch_idx)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Replace factories by their import paths.
@@ -57,10 +100,6 @@ class Task(pl.LightningModule):
                 )
             plain = {key: factory_config(value) for key, value in hparams.items()}
             checkpoint["hyper_parameters"] = plain | {"_instantiator": _INSTANTIATOR}
-
-    def step_generator(self, step: int) -> torch.Generator:
-        """CPU generator of one step, from the run's seed and the step alone: a resumed run draws the same numbers."""
-        return torch.Generator().manual_seed((torch.initial_seed() * 1_000_003 + step) % 2**63)
 
 
 def num_seeds(batch: Any) -> int:

@@ -18,6 +18,7 @@ from graphml.data import (
     ToSortedEdgeIndex,
     neighbor_loader,
 )
+from graphml.data.neighbor_sampler import EpochShuffle
 from graphml.data.samples import contextual_sbm, karate_club
 
 
@@ -169,6 +170,14 @@ def test_same_seed_same_batches_and_each_epoch_another_order():
     assert not torch.equal(same[0][0][:32], other[0][0][:32])
     assert sorted(torch.cat([part[:32] for part in same[0]]).unique().tolist()) == list(range(200))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_order_of_an_epoch_is_that_of_its_number():
+    shuffle = EpochShuffle(9, seed=2)
+    orders = [list(shuffle) for _ in range(3)]
+    assert all(sorted(order) == list(range(9)) for order in orders)
+    shuffle.set_epoch(1)
+    assert [list(shuffle), list(shuffle)] == orders[1:]
 
 
 def test_workers_give_the_same_batches():

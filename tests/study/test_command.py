@@ -58,6 +58,12 @@ def test_study_writes_everything_and_runs_nothing_twice(
         assert main(args) == 0
         assert (OUT / "results.csv").read_bytes() == before
         assert capsys.readouterr().out == printed.out
+    with subtests.test("rows of another commit are not mixed in silence"):
+        text = (OUT / "results.csv").read_text()
+        (OUT / "results.csv").write_text(text.replace("torch 2", "torch 1"))
+        assert main([*args, "--seeds", "3", "--variants", "narrow", "--trainer.max_epochs", "2"]) == 0
+        assert "rows of another commit or of other package versions" in capsys.readouterr().err
+        (OUT / "results.csv").write_text(text)
     with subtests.test("another configuration is refused"):
         assert main([*args, "--model.lr", "0.5"]) == 2
         error = capsys.readouterr().err
@@ -140,9 +146,12 @@ def test_missing_dataset_skips_the_study(study_file: Path, capsys: pytest.Captur
 def test_folder_of_another_study_is_refused(study_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     OUT.mkdir(parents=True)
     header = "study,variant,seed,split,metric,value,seconds,peak_memory_mib,versions,commit"
-    (OUT / "results.csv").write_text(f"{header}\nother,a,0,,loss,1,1,1,,\n")
-    assert main(["study", str(study_file)]) == 2
-    assert "holds the study other, not tests/tiny: use another --out" in capsys.readouterr().err
+    others = f"{header}\nother,narrow,0,,loss,1,1,1,,\n"
+    (OUT / "results.csv").write_text(others)
+    for more in ([], ["--overwrite"]):
+        assert main(["study", str(study_file), *more]) == 2
+        assert "holds the study other, not tests/tiny: use another --out" in capsys.readouterr().err
+        assert (OUT / "results.csv").read_text() == others
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders are not locked there")

@@ -25,7 +25,10 @@ def test_variants_may_be_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("study: a\nconfig: {}\nvariant: {a: {}}\n", "study.yaml: .*variant"),
+        (
+            "study: a\nconfig: {}\nvariant: {a: {}}\n",
+            "study.yaml: unknown key variant; the keys of a study are study, config, run, variants",
+        ),
         ("config: {}\n", "study"),
         ("study: a\nconfig: 3\n", "config"),
         ("study: ../a\nconfig: {}\n", "study: expected letters"),

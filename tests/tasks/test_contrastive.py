@@ -68,14 +68,30 @@ def test_no_label_is_read_in_fit(pair, make_trainer, make_module):
     assert differences(*states) == []
 
 
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(pair, make_trainer, make_module, tmp_path):
-    whole = trained(pair, make_trainer, make_module(), epochs=4)
+MINI = {"batch_size": 50, "num_neighbors": [3]}
+
+
+@pytest.mark.parametrize("options", [{}, MINI], ids=["full_graph", "mini_batches"])
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(pair, make_trainer, make_module, tmp_path, options):
+    encoder, objective = pair
+    if encoder.func is WaveletEncoder:
+        pair = functools.partial(encoder, dropout=0.3), objective
+    whole = trained(pair, make_trainer, make_module(**options), epochs=4)
     half = make_trainer(max_epochs=2)
-    half.fit(make_task(pair), make_module())
+    half.fit(make_task(pair), make_module(**options))
     half.save_checkpoint(tmp_path / "half.ckpt")
     task, trainer = make_task(pair), make_trainer(max_epochs=4)
-    trainer.fit(task, make_module(), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
+    trainer.fit(task, make_module(**options), ckpt_path=tmp_path / "half.ckpt", weights_only=True)
     assert differences(state_of(task, trainer), whole) == []
+
+
+def test_accumulated_batches_draw_different_views(make_trainer, make_module, monkeypatch):
+    steps = []
+    seeded = ContrastiveTask.seeded
+    monkeypatch.setattr(ContrastiveTask, "seeded", lambda task, step: steps.append(step) or seeded(task, step))
+    trainer = make_trainer(max_epochs=2, accumulate_grad_batches=3, limit_val_batches=0)
+    trainer.fit(make_task((WaveletEncoder, DGI)), make_module(batch_size=24))
+    assert steps == list(range(10))
 
 
 @pytest.mark.parametrize("options", [{}, {"weights_only": True}], ids=["default", "weights_only"])

@@ -51,6 +51,32 @@ def test_labels_of_other_nodes_do_not_change_what_is_learned(make_trainer, make_
     assert torch.equal(*results)
 
 
+@pytest.mark.parametrize("options", [{}, {"batch_size": 50}], ids=["full_graph", "mini_batches"])
+def test_two_runs_and_a_resumed_one_are_bit_equal(make_trainer, make_module, tmp_path, options):
+    states = []
+    for resumed in (False, False, True):
+        torch.rand(3)  # what was drawn before does not matter
+        task = make_task(encoder=functools.partial(SMALL, dropout=0.5))
+        path = None
+        if resumed:
+            half = make_trainer(max_epochs=2)
+            half.fit(make_task(encoder=functools.partial(SMALL, dropout=0.5)), make_module(**options))
+            half.save_checkpoint(path := tmp_path / "half.ckpt")
+        make_trainer(max_epochs=4).fit(task, make_module(**options), ckpt_path=path, weights_only=True)
+        states.append(task.state_dict())
+    for other in states[1:]:
+        assert [name for name in other if not torch.equal(other[name], states[0][name])] == []
+
+
+def test_encoder_keeps_the_density_and_its_filters_do_not_decay(make_trainer, make_module):
+    task, module = make_task(weight_decay=0.1, filter_lr=0.2), make_module()
+    trainer = make_trainer(max_epochs=1)
+    trainer.fit(task, module)
+    assert all(torch.equal(layer.density, module.data.density) for layer in task.encoder.wavelet_layers)
+    rest, filters = trainer.optimizers[0].param_groups
+    assert (rest["weight_decay"], filters["weight_decay"], filters["lr"]) == (0.1, 0, 0.2)
+
+
 @pytest.mark.parametrize("options", [{}, {"weights_only": True}], ids=["default", "weights_only"])
 def test_load_from_checkpoint_restores_the_task(make_trainer, make_module, tmp_path, options):
     module, trainer = make_module(), make_trainer(max_epochs=1)

@@ -51,8 +51,10 @@ def test_what_a_checkpoint_cannot_name_is_refused(kind):
 
 
 def draws(seed: int, step: int) -> list[float]:
+    """Of the step's generator, and of the global stream that dropout draws from."""
     pl.seed_everything(seed, verbose=False)
-    return torch.rand(4, generator=Task().step_generator(step)).tolist()
+    with Task().seeded(step) as generator:
+        return [*torch.rand(4, generator=generator).tolist(), *torch.rand(4).tolist()]
 
 
 def test_a_step_draws_by_the_runs_seed_and_the_step():
@@ -62,12 +64,14 @@ def test_a_step_draws_by_the_runs_seed_and_the_step():
 
 
 def test_it_draws_whatever_was_drawn_before_and_leaves_the_global_stream_alone():
-    pl.seed_everything(3, verbose=False)
-    first = torch.rand(4, generator=Task().step_generator(2))
+    first = draws(3, 2)
     torch.rand(100)
-    state = torch.get_rng_state()
-    assert torch.equal(torch.rand(4, generator=Task().step_generator(2)), first)
+    state, task = torch.get_rng_state(), Task()
+    with task.seeded(2) as generator:
+        again = [*torch.rand(4, generator=generator).tolist(), *torch.rand(4).tolist()]
+    assert again == first
     assert torch.equal(torch.get_rng_state(), state)
+    assert torch.initial_seed() == 3
 
 
 def test_seeds_of_a_sampled_batch_and_of_a_full_graph():

@@ -38,6 +38,8 @@ class InfoNCE(TwoViewObjective):
         sample_above: int = 5000,
     ) -> None:
         super().__init__(encoder, edge_drop, feature_mask, scale_jitter, weight_noise)
+        if not tau > 0:
+            raise ValueError(f"tau: expected a temperature > 0, got {tau}")
         if num_samples < 2:
             raise ValueError(f"num_samples: expected an integer >= 2, got {num_samples}")
         self.projector = nn.Sequential(

@@ -22,8 +22,8 @@ class PolyGCL(nn.Module):
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         if not hasattr(encoder, "low_high"):
-            raise TypeError(
-                "PolyGCL: expected an encoder with a low_high method, such as graphml.models.PolynomialEncoder, "
+            raise ValueError(
+                "encoder: PolyGCL needs an encoder with a low_high method, such as graphml.models.PolynomialEncoder, "
                 f"got {type(encoder).__name__}"
             )
         channels: int = encoder.out_channels  # type: ignore[assignment]

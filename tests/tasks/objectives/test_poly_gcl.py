@@ -30,5 +30,5 @@ def test_it_compares_both_filters_with_the_summary_of_the_embedding(polynomial, 
 
 
 def test_an_encoder_without_two_filters_is_refused(encoder):
-    with pytest.raises(TypeError, match=r"expected an encoder with a low_high method.*got Propagate"):
+    with pytest.raises(ValueError, match=r"needs an encoder with a low_high method.*got Propagate"):
         PolyGCL(encoder)
