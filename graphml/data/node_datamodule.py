@@ -1,5 +1,6 @@
 """The one way that node data takes: a graph by name, transformed once, split, and served in full or in batches."""
 
+import copy
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -217,6 +218,21 @@ class NodeDataModule(pl.LightningDataModule):
         if self._data is not None and batch is self._data and batch.x.device == device:
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Cast a batch to the type of the model, which is not float32 under `--trainer.precision 64-true`.
+
+        Args:
+            batch: A batch on its device.
+            dataloader_idx: Unused; part of Lightning's interface.
+
+        Returns:
+            The batch, or a copy in the model's type.
+        """
+        dtype = self.trainer.lightning_module.dtype if self.trainer is not None else batch.x.dtype
+        if batch.x.dtype == dtype:
+            return batch
+        return copy.copy(batch).apply(lambda value: value.to(dtype), "x", "edge_weight")
 
     def _loader(self, shuffle: bool) -> FullGraphLoader | NeighborLoader:
         if self.batch_size is None:

@@ -3,7 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphml.losses.precision import full_precision
 
+
+@full_precision
 def bootstrap_loss(prediction: Tensor, target: Tensor) -> Tensor:
     """``1 - cos(prediction, target)``, mean over nodes (Thakoor et al., arXiv 2102.06514); no gradient to the target.
 

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
+from graphml.losses.precision import full_precision
 
+
+@full_precision
 def cca_loss(z1: Tensor, z2: Tensor, trade_off: float = 1e-3) -> Tensor:
     """``||Z1 - Z2||^2 + trade_off (||Z1^T Z1 - I||^2 + ||Z2^T Z2 - I||^2)`` (Zhang et al., NeurIPS 2021, eq. 3).
 

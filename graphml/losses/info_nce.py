@@ -4,9 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphml.losses.precision import full_precision
 from graphml.ops import contrastive_logsumexp
 
 
+@full_precision
 def info_nce(z1: Tensor, z2: Tensor, tau: float = 0.5) -> Tensor:
     """Mean over both views of ``-log(exp(s_ii) / sum of exp(s) over all other nodes of both views)``.
 

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphml.losses.precision import full_precision
 
+
+@full_precision
 def local_global_loss(positive: Tensor, negative: Tensor) -> Tensor:
     """Binary cross-entropy of discriminator logits (Velickovic et al., "Deep Graph Infomax", arXiv 1809.10341).
 

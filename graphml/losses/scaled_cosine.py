@@ -3,7 +3,10 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from graphml.losses.precision import full_precision
 
+
+@full_precision
 def scaled_cosine_error(reconstruction: Tensor, x: Tensor, gamma: float = 2.0) -> Tensor:
     """``(1 - cos(reconstruction, x))^gamma``, mean over nodes (Hou et al., "GraphMAE", arXiv 2205.10803, eq. 2).
 

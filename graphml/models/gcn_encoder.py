@@ -59,7 +59,7 @@ class GCNEncoder(nn.Module):
         return h
 
     def _propagate(self, pattern: SparsePattern, weight: Tensor, x: Tensor) -> Tensor:
-        return spmm(pattern, weight, x)
+        return spmm(pattern, weight.to(x.dtype), x)
 
 
 class MLPEncoder(GCNEncoder):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 def mask_columns(x: Tensor, mask: Tensor) -> Tensor:
     """Multiply the columns of dense or sparse CSR features ``[N, F]`` by ``mask`` ``[F]``."""
+    mask = mask.to(x.dtype)
     if x.layout != torch.sparse_csr:
         return x * mask
     crow, col = x.crow_indices(), x.col_indices()
@@ -25,5 +26,8 @@ class FeatureLinear(nn.Linear):
         """Project the features."""
         if x.layout != torch.sparse_csr:
             return F.linear(x, self.weight, self.bias)
-        out = x @ self.weight.T
+        # On the CPU a sparse product knows no half precision.
+        wide = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(x.device.type, enabled=False):
+            out = (x.to(wide) @ self.weight.T.to(wide)).to(self.weight.dtype)
         return out if self.bias is None else out + self.bias

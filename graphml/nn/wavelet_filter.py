@@ -111,21 +111,27 @@ class WaveletFilter(nn.Module):
         return coefficients @ chebyshev_vandermonde(lam, self.fit.order).to(coefficients).T
 
     def _coefficients(self, density: Tensor | None) -> Tensor:
-        grid = self.fit.grid.to(self.filters.raw_scales.dtype)
-        out: Tensor = self.fit(self.filters(grid), self.density if density is None else density)
+        """``[num_filters, K + 1]``; in single precision at least: rounded coefficients would be another filter."""
+        raw = self.filters.raw_scales
+        with torch.autocast(raw.device.type, enabled=False):
+            grid = self.fit.grid.to(raw.device, torch.promote_types(raw.dtype, torch.float32))
+            out: Tensor = self.fit(self.filters(grid), self.density if density is None else density)
         return out
 
     def forward(
         self, x: Tensor, edge_index: Tensor, edge_weight: Tensor | None = None, density: Tensor | None = None
     ) -> Tensor:
         """Filter ``x`` ``[N, F]``; ``density`` overrides the one that the layer keeps."""
+        _check_inputs(x, edge_index, edge_weight)
         if edge_weight is None or self.normalize:
             edge_weight = symmetric_normalize(edge_index, edge_weight, x.size(0))
         pattern = adjacency_pattern(edge_index, x.size(0))
         weight = pattern.in_order(edge_weight.to(x.dtype))
         coefficients = self._coefficients(density)
         if self.mixing is not None:  # a sum of polynomials of one basis is one polynomial
-            return chebyshev_filter(x, pattern, weight, (self.mixing @ coefficients).to(x.dtype))
+            with torch.autocast(x.device.type, enabled=False):
+                mixed = self.mixing.to(coefficients) @ coefficients
+            return chebyshev_filter(x, pattern, weight, mixed.to(x.dtype))
         basis = chebyshev_basis(x, pattern, weight, self.fit.order)
         filtered = (coefficients.to(x.dtype) @ basis.flatten(1)).view(-1, *x.shape)
         return torch.cat(filtered.unbind(), dim=-1)
@@ -133,3 +139,19 @@ class WaveletFilter(nn.Module):
     def extra_repr(self) -> str:
         """Number of wavelets and degree."""
         return f"num_scales={len(self.filters) - self.filters.low_pass}, K={self.fit.order}"
+
+
+def _check_inputs(x: Tensor, edge_index: Tensor, edge_weight: Tensor | None) -> None:
+    """Name what is wrong with shapes and types; values are not looked at, which would wait for the device."""
+    if x.dim() != 2 or not x.is_floating_point():
+        raise ValueError(f"x: expected floating node features [N, F], got {x.dtype} of shape {tuple(x.shape)}")
+    if edge_index.dim() != 2 or edge_index.size(0) != 2 or edge_index.layout != torch.strided:
+        raise ValueError(
+            f"edge_index: expected [2, E], got shape {tuple(edge_index.shape)}; of a sparse matrix, pass "
+            "torch_geometric.utils.to_edge_index(matrix)"
+        )
+    if edge_weight is not None and (edge_weight.shape != edge_index.shape[1:] or not edge_weight.is_floating_point()):
+        raise ValueError(
+            f"edge_weight: expected floating weights [{edge_index.size(1)}], one an edge, "
+            f"got {edge_weight.dtype} of shape {tuple(edge_weight.shape)}"
+        )

@@ -7,6 +7,9 @@ truncated Chebyshev expansion. P depends on the graph alone; the coefficients ar
 Fan et al., arXiv 1808.09506; Opolka et al. (WGGP), arXiv 2110.12752; Hammond et al. 2011.
 """
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -31,17 +34,23 @@ class PolynomialFit(nn.Module):
         order: Degree K >= 0 of the polynomials.
     """
 
-    grid: Tensor
-    vandermonde: Tensor
-
     def __init__(self, order: int) -> None:
         super().__init__()
         if order < 0:
             raise ValueError(f"order: expected a degree >= 0, got {order}")
         self.order = order
-        grid = spectral_grid(dtype=torch.float64)
-        self.register_buffer("grid", grid, persistent=False)
-        self.register_buffer("vandermonde", chebyshev_vandermonde(grid, order), persistent=False)
+        self._place(torch.device("cpu"))
+
+    def _place(self, device: torch.device) -> None:
+        """Put the constants on ``device``, always in float64 (which MPS lacks: there they stay on the CPU)."""
+        self.grid = spectral_grid("cpu" if device.type == "mps" else device, torch.float64)
+        self.vandermonde = chebyshev_vandermonde(self.grid, self.order)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow a module that moves, but not one that is cast: in half precision the fit would be wrong."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._place(fn(torch.empty(0)).device)
+        return self
 
     def weights(self, density: Tensor | None) -> Tensor:
         """``[GRID_SIZE]`` diagonal of Omega: the density, or equal weight per unit of lambda without one."""

@@ -50,3 +50,15 @@ def test_masking_leaves_its_input_alone(features):
     mask_columns(sparse, torch.zeros(6))
     assert torch.equal(features, before)
     assert torch.equal(sparse.to_dense(), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sparse_features_in_half_precision(dtype):
+    torch.manual_seed(0)
+    layer, x = FeatureLinear(6, 4), torch.randn(5, 6).relu()
+    expected = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(layer(x.to_sparse_csr()), expected)
+    out = layer.to(dtype)(x.to(dtype).to_sparse_csr())
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.float(), expected, atol=0.02, rtol=0.02)

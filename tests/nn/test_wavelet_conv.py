@@ -307,6 +307,45 @@ def test_double_precision_and_autocast(edges, density):
     torch.testing.assert_close(double.float(), expected, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_module_in_half_precision_has_the_same_polynomials(edges, density, dtype):
+    conv, x = make(3, 4, density=density), torch.randn(N, 3)
+    half = copy.deepcopy(conv).to(dtype)
+    lam = torch.linspace(0, 2, 9)
+    torch.testing.assert_close(half.fitted_response(lam), conv.fitted_response(lam), atol=0.02, rtol=0.02)
+    out = half(x.to(dtype), edges)
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.float(), conv(x, edges), atol=0.1, rtol=0.1)
+
+
+def test_autocast_leaves_the_polynomials_alone(edges, density):
+    conv = make(3, 4, density=density)
+    with torch.autocast("cpu", torch.bfloat16):
+        coefficients = conv._coefficients(None)
+    assert torch.equal(coefficients, conv._coefficients(None))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"x": torch.ones(3, dtype=torch.long)}, r"x: expected floating node features \[N, F\], got torch.int64"),
+        ({"x": torch.randn(2, N, 3)}, "x: expected floating node features"),
+        ({"edge_index": torch.zeros(3, 5, dtype=torch.long)}, r"edge_index: expected \[2, E\], got shape \(3, 5\)"),
+        ({"edge_index": torch.eye(N).to_sparse_csr()}, "edge_index: .*to_edge_index"),
+        (
+            {"edge_weight": torch.ones(3)},
+            r"edge_weight: expected floating weights \[\d+\], one an edge, got torch.float32",
+        ),
+        ({"edge_weight": "integers"}, "edge_weight: expected floating weights"),
+    ],
+)
+def test_wrong_inputs_are_named(edges, wrong, match):
+    if wrong.get("edge_weight") == "integers":
+        wrong = {"edge_weight": torch.ones(edges.size(1), dtype=torch.long)}
+    with pytest.raises(ValueError, match=match):
+        make(3, 4)(**({"x": torch.randn(N, 3), "edge_index": edges} | wrong))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("concat", [False, True])
 @pytest.mark.parametrize("form", ["plain", "edge_index"])

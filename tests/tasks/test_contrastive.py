@@ -85,6 +85,16 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(pair, make_trainer, 
     assert differences(state_of(task, trainer), whole) == []
 
 
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true", "bf16-mixed"])
+@pytest.mark.parametrize("encoder", [WaveletEncoder, GCNEncoder])
+def test_precisions(make_trainer, make_module, precision, encoder):
+    task, trainer = make_task((encoder, InfoNCE)), make_trainer(max_epochs=2, precision=precision)
+    trainer.fit(task, make_module())
+    assert trainer.callback_metrics["train_loss"].isfinite()
+    trainer.test(task, make_module(), verbose=False)
+    assert task.embeddings.isfinite().all()
+
+
 def test_accumulated_batches_draw_different_views(make_trainer, make_module, monkeypatch):
     steps = []
     seeded = ContrastiveTask.seeded
