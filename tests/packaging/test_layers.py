@@ -29,6 +29,7 @@ MAY_IMPORT["callbacks"] = {"io"}
 MAY_IMPORT["lightning_cli"] = MAY_IMPORT["plots"] | {"plots", "callbacks"}
 MAY_IMPORT["study"] = MAY_IMPORT["lightning_cli"] | {"lightning_cli"}
 MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study"}
+MAY_IMPORT["bench"] = {"io", "plots"}
 MAY_IMPORT["__main__"] = {"cli"}
 
 LIGHT = {"ops", "spectral", "losses", "metrics", "nn", "models"}
