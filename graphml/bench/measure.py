@@ -95,11 +95,11 @@ def _cpu_seconds(function: Callable[[], object]) -> float:
 
 def _gpu_seconds(function: Callable[[], object]) -> float:
     start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()  # type: ignore[no-untyped-call]
+    start.record()
     function()
-    end.record()  # type: ignore[no-untyped-call]
+    end.record()
     torch.cuda.synchronize()
-    return float(start.elapsed_time(end)) / 1e3  # type: ignore[no-untyped-call]
+    return float(start.elapsed_time(end)) / 1e3
 
 
 def peak_mib(function: Callable[[], object], device: str = "cpu") -> float:
@@ -121,9 +121,10 @@ def peak_mib(function: Callable[[], object], device: str = "cpu") -> float:
         return (torch.cuda.max_memory_allocated() - before) / 2**20
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         function()
-    events = profile.profiler.kineto_results.events()  # type: ignore[union-attr]
+    events = profile.profiler.kineto_results.events()
     memory = sorted((event for event in events if event.name() == "[memory]"), key=lambda event: event.start_ns())
-    return max(itertools.accumulate((event.nbytes() for event in memory), initial=0)) / 2**20
+    held: list[int] = list(itertools.accumulate((event.nbytes() for event in memory), initial=0))
+    return max(held) / 2**20
 
 
 @functools.cache
@@ -141,4 +142,4 @@ def copy_bandwidth(device: str = "cpu") -> float:
     clock = _gpu_seconds if device == "cuda" else _cpu_seconds
     target.copy_(source)
     best = min(clock(lambda: target.copy_(source)) for _ in range(5))
-    return 2 * source.numel() * source.element_size() / best
+    return float(2 * source.numel() * source.element_size()) / best
