@@ -14,6 +14,7 @@ commands:
   test       evaluate a checkpoint on the test data: graphml test --config FILE --ckpt_path FILE
   predict    write the predictions of a checkpoint, such as the embeddings of all nodes
   study      run all variants of a study over several seeds, and print the table
+  bench      time the operators and loaders beside their peers (from a checkout)
 
 'graphml COMMAND --help' tells more of each.
 """
@@ -38,7 +39,9 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"graphml {__version__}")
-    parser.add_argument("command", choices=[*TRAINING_COMMANDS, "study"], metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "command", choices=[*TRAINING_COMMANDS, "study", "bench"], metavar="COMMAND", help=argparse.SUPPRESS
+    )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
 
@@ -61,6 +64,10 @@ def main(args: list[str] | None = None) -> int:
         from graphml.study import command
 
         return command.main(parsed.arguments)
+    if parsed.command == "bench":
+        from graphml.bench import command as bench
+
+        return bench.main(parsed.arguments)
     from graphml import lightning_cli
 
     return lightning_cli.main([parsed.command, *parsed.arguments])

@@ -2,7 +2,8 @@
 
 from graphml.plots.embedding_projection import embedding_projection
 from graphml.plots.filter_responses import filter_responses
+from graphml.plots.ratio_chart import Ratio, ratio_chart
 from graphml.plots.study_bars import study_bars
 from graphml.plots.training_curve import training_curve
 
-__all__ = ["embedding_projection", "filter_responses", "study_bars", "training_curve"]
+__all__ = ["Ratio", "embedding_projection", "filter_responses", "ratio_chart", "study_bars", "training_curve"]

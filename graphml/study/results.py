@@ -194,7 +194,7 @@ def table(rows: Sequence[Row]) -> str:
             body.append([variant, split, str(seed), *(cells.get(name, "") for name in metrics)])
         spread = [_mean_and_std(means.get((variant, split, name))) for name in metrics]
         body.append([variant, split, "mean ± std", *spread])
-    return _aligned([header, *body], left=3)
+    return aligned([header, *body], left=3)
 
 
 def _mean_and_std(summary: Summary | None) -> str:
@@ -204,7 +204,13 @@ def _mean_and_std(summary: Summary | None) -> str:
     return mean if summary.n == 1 else f"{mean} ± {format_value(summary.metric, summary.std)}"
 
 
-def _aligned(lines: Sequence[Sequence[str]], left: int) -> str:
+def aligned(lines: Sequence[Sequence[str]], left: int) -> str:
+    """Return a Markdown table that reads as plain text too.
+
+    Args:
+        lines: Cells, the header first.
+        left: Number of columns from the left whose cells are flush left; the others are flush right.
+    """
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     text = ""

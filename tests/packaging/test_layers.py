@@ -28,8 +28,8 @@ MAY_IMPORT["plots"] = MAY_IMPORT["tasks"] | {"tasks", "federated"}
 MAY_IMPORT["callbacks"] = {"io"}
 MAY_IMPORT["lightning_cli"] = MAY_IMPORT["plots"] | {"plots", "callbacks"}
 MAY_IMPORT["study"] = MAY_IMPORT["lightning_cli"] | {"lightning_cli"}
-MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study"}
-MAY_IMPORT["bench"] = {"io", "plots"}
+MAY_IMPORT["bench"] = {"io", "plots", "study"}
+MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study", "bench"}
 MAY_IMPORT["__main__"] = {"cli"}
 
 LIGHT = {"ops", "spectral", "losses", "metrics", "nn", "models"}
