@@ -46,11 +46,13 @@ def modality_edges(lengths: Tensor, num_modalities: int = 3, loops: bool = True)
     slots = (rowptr[1:, None] - torch.arange(across, 0, -1, device=rowptr.device, dtype=rowptr.dtype)).flatten().long()
     relation = torch.zeros_like(target).index_fill_(0, slots, 1)
     shift = torch.arange(num_modalities, device=lengths.device, dtype=lengths.dtype)[:, None]
-    sources = source + num_nodes * shift
-    sources[:, slots] = _same_utterance(shift, num_nodes)
-    edge_index = torch.stack([sources.flatten(), (target + num_nodes * shift).flatten()])
+    # Written in place: for lists of this size the pages of every copy cost more than the arithmetic.
+    edge_index = target.new_empty(2, num_modalities, num_edges)
+    torch.add(source, num_nodes * shift, out=edge_index[0])
+    torch.add(target, num_nodes * shift, out=edge_index[1])
+    edge_index[0][:, slots] = _same_utterance(shift, num_nodes)
     rows = torch.cat([rowptr[:1], (rowptr[1:] + num_edges * shift).flatten()])
-    return DialogueEdges(edge_index, relation.repeat(num_modalities), rows)
+    return DialogueEdges(edge_index.flatten(1), relation.repeat(num_modalities), rows)
 
 
 def _same_utterance(modality: Tensor, num_nodes: int) -> Tensor:
