@@ -1,5 +1,6 @@
 """Node data: datasets, splits, transforms, validation and the `NodeDataModule` that joins them; packed dialogues."""
 
+from graphml.data.cluster_sampler import cluster_loader, stream_partition
 from graphml.data.neighbor_sampler import InducedNeighborSampler, neighbor_loader
 from graphml.data.node_datamodule import NodeDataModule
 from graphml.data.node_datasets import DatasetMissingError, load_node_dataset
@@ -23,10 +24,12 @@ __all__ = [
     "SymmetricNormalization",
     "ToSortedEdgeIndex",
     "ToSparseFeatures",
+    "cluster_loader",
     "geom_gcn_split",
     "load_node_dataset",
     "neighbor_loader",
     "public_split",
     "random_split",
+    "stream_partition",
     "validate_graph",
 ]
