@@ -1,5 +1,6 @@
 """Batches of packed dialogues: seeded order, similar lengths together, shares for the ranks, prefetching to a GPU."""
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -108,7 +109,8 @@ class PackedLoader:
     gathered there, and sent to a GPU from pinned memory on a stream of their own while the batch before is used.
 
     It is an iterable of its own and no `DataLoader`, so that Lightning leaves the shares of distributed training to
-    the sampler; `Trainer.fit` calls `sampler.set_epoch` all the same.
+    the sampler; `Trainer.fit` calls `sampler.set_epoch` all the same, and a run that stopped within an epoch goes on at
+    the batch after its last.
 
     Args:
         data: The dialogues.
@@ -153,22 +155,39 @@ class PackedLoader:
         self.sampler = LengthBucketSampler(lengths, batch_size, shuffle, seed, bucket, rank, world_size)
         self.num_workers = num_workers
         self._index = chosen.tolist()
+        self._given = self._skip = 0
 
     def __len__(self) -> int:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[DialogueBatch]:
-        for batch in self._on_device():
+        start, self._skip = self._skip, 0
+        self._given = start
+        for batch in self._on_device(start):
+            self._given += 1
             yield batch if self.transform is None else self.transform(batch)
 
-    def _on_device(self) -> Iterator[DialogueBatch]:
-        batches = self._gathered()
+    def state_dict(self) -> dict[str, int]:
+        """Tell how many batches of the current epoch have been given; Lightning asks for its checkpoints."""
+        return {"given": self._given % len(self)}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on in the middle of an epoch.
+
+        Args:
+            state: What `state_dict` returned.
+        """
+        self._skip = state["given"]
+
+    def _on_device(self, start: int) -> Iterator[DialogueBatch]:
+        batches = self._gathered(start)
         if self.device.type == "cuda" and self.data.device.type == "cpu":
             return prefetched(batches, self.device)
         return (batch.to(self.device) for batch in batches)
 
-    def _gathered(self) -> Iterator[DialogueBatch]:
-        chosen = ([self._index[item] for item in items] for items in self.sampler)
+    def _gathered(self, start: int) -> Iterator[DialogueBatch]:
+        """Batches where the data lie, from a number on."""
+        chosen = ([self._index[item] for item in items] for items in itertools.islice(self.sampler, start, None))
         if self.num_workers == 0:
             return map(self.data.select, chosen)
         generator = torch.Generator().manual_seed(self.sampler.seed)  # of the workers: the global one stays as it is

@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -141,25 +142,45 @@ class Recorder(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
+def recorder(num_workers: int) -> Recorder:
+    return Recorder(PackedLoader(packed(), 8, shuffle=True, seed=5, num_workers=num_workers))
+
+
+def trainer(epochs: int, **options) -> pl.Trainer:
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    return pl.Trainer(max_epochs=epochs, accelerator="cpu", enable_checkpointing=False, **quiet, **options)
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_resumed_run_sees_the_batches_of_an_uninterrupted_one(num_workers, tmp_path):
-    def module() -> Recorder:
-        return Recorder(PackedLoader(packed(), 8, shuffle=True, seed=5, num_workers=num_workers))
-
-    def trainer(epochs: int) -> pl.Trainer:
-        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
-        return pl.Trainer(
-            max_epochs=epochs, accelerator="cpu", enable_checkpointing=False, default_root_dir=tmp_path, **quiet
-        )
-
-    whole, half, rest = module(), module(), module()
+    whole, half, rest = (recorder(num_workers) for _ in range(3))
     trainer(4).fit(whole)
     interrupted = trainer(2)
     interrupted.fit(half)
     interrupted.save_checkpoint(tmp_path / "half.ckpt")
     trainer(4).fit(rest, ckpt_path=tmp_path / "half.ckpt", weights_only=True)
     assert half.seen + rest.seen == whole.seen
-    assert whole.seen[:3] != whole.seen[3:6]
+    assert [epoch for epoch, _ in whole.seen] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+    assert whole.seen[0][1] != whole.seen[3][1]
+
+
+class SaveAt(pl.Callback):
+    """Save a checkpoint after some step."""
+
+    def __init__(self, step: int, path: Path) -> None:
+        self.step, self.path = step, path
+
+    def on_train_batch_end(self, trainer, *_) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+
+
+@pytest.mark.parametrize(("step", "num_workers"), [(1, 0), (5, 0), (6, 0), (5, 2)])
+def test_a_run_resumed_within_an_epoch_goes_on_at_the_next_batch(num_workers, step, tmp_path):
+    whole, rest = recorder(num_workers), recorder(num_workers)
+    trainer(3, callbacks=SaveAt(step, tmp_path / "step.ckpt")).fit(whole)
+    trainer(3).fit(rest, ckpt_path=tmp_path / "step.ckpt", weights_only=True)
+    assert rest.seen == whole.seen[step:]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -173,6 +194,18 @@ def test_batches_reach_the_gpu_in_order_and_whole():
             assert torch.equal(batch.features["text"].cpu(), host.features["text"])
             assert torch.equal(batch.index.cpu(), host.index)
     assert list(prefetched(iter([]), torch.device("cuda"))) == []
+
+
+def test_a_state_within_an_epoch_skips_what_was_given():
+    loader, other = (PackedLoader(packed(), 4, shuffle=True) for _ in range(2))
+    whole = [numbers(loader), numbers(loader)]
+    assert loader.state_dict() == {"given": 0}
+    loader.sampler.set_epoch(0)
+    iterator = iter(loader)
+    begun = [next(iterator).index.tolist() for _ in range(4)]
+    other.load_state_dict(loader.state_dict())
+    assert begun + numbers(other) == whole[0]
+    assert numbers(other) == whole[1]
 
 
 def test_wrong_options_are_named():
