@@ -2,7 +2,7 @@
 
 A batch packs its dialogues end to end: utterance 0 is the first of the first dialogue. The edges come out sorted by
 target and, within a target, by source, so that ``(rowptr, edge_index[0])`` is the CSR of the matrix that a layer
-multiplies with; no loop over dialogues or utterances, no sort, one wait for the device.
+multiplies with; no loop over dialogues or utterances, no sort, and the wait for the device that the number of edges takes.
 """
 
 from collections.abc import Callable
@@ -127,8 +127,12 @@ def speaker_pair_edges(
 
     Raises:
         TypeError: As `dialogue_edges`.
-        ValueError: As `dialogue_edges`.
+        ValueError: As `dialogue_edges`, and if a speaker is out of range (their relations would run together).
     """
+    if speakers.numel() > 0:
+        low, high = torch.stack(speakers.aminmax()).tolist()
+        if low < 0 or high >= num_speakers:
+            raise ValueError(f"speakers: expected 0 to {num_speakers - 1} (num_speakers), got {low} to {high}")
 
     def scheme(source: Tensor, target: Tensor, speakers: Tensor) -> Tensor:
         return speaker_pair_direction(source, target, speakers, num_speakers)
@@ -163,7 +167,7 @@ def spans(lengths: Tensor, num_utterances: int) -> tuple[Tensor, Tensor]:
 
 
 def read_total(lengths: Tensor, rowptr: Tensor, num_utterances: int) -> int:
-    """Number of edges, and the check of the lengths' values: the one wait for the device."""
+    """Number of edges, and the check of the lengths' values: one wait for the device."""
     total, shortest, num_edges = torch.stack([lengths.sum(), lengths.min(), rowptr[-1]]).tolist()
     if shortest < 0:
         raise ValueError(f"lengths: expected numbers of utterances, got {shortest}")

@@ -103,8 +103,9 @@ def test_relations_by_hand():
     assert pairs.tolist() == [2, 5, 0, 1, 7]  # 01 before, 10 after, 00 before, 00 after, 11 itself
 
 
-def test_no_utterance_gives_no_edge():
-    edges = dialogue_edges(torch.tensor([0, 0]), torch.zeros(0, dtype=torch.long))
+@pytest.mark.parametrize("function", [dialogue_edges, speaker_pair_edges])
+def test_no_utterance_gives_no_edge(function):
+    edges = function(torch.tensor([0, 0]), torch.zeros(0, dtype=torch.long))
     assert edges.edge_index.shape == (2, 0)
     assert edges.rowptr.tolist() == [0]
 
@@ -140,3 +141,6 @@ def test_wrong_inputs_are_named():
         dialogue_edges(sizes, speakers, past=-2)
     with pytest.raises(ValueError, match="future: expected a number of utterances, or -1 for all, got -3"):
         dialogue_edges(sizes, speakers, future=-3)
+    for wrong in ([0, 1, 2, 0, 0], [0, -1, 1, 0, 0]):
+        with pytest.raises(ValueError, match=r"speakers: expected 0 to 1 \(num_speakers\), got"):
+            speaker_pair_edges(sizes, torch.tensor(wrong))
