@@ -2,7 +2,7 @@
 
 A batch packs its dialogues end to end: utterance 0 is the first of the first dialogue. The edges come out sorted by
 target and, within a target, by source, so that ``(rowptr, edge_index[0])`` is the CSR of the matrix that a layer
-multiplies with; no loop over dialogues or utterances, no sort, and the wait for the device that the number of edges takes.
+multiplies with. There is no loop over dialogues or utterances and no sort; the device is waited for once, to learn E.
 """
 
 from collections.abc import Callable
