@@ -60,7 +60,7 @@ class InducedNeighborSampler(BaseSampler):
         """
         rng = np.random.default_rng([self.seed, *index.node.tolist()])
         node = self._sample_nodes(index.node, rng)
-        row, col = self._induced_edges(node)
+        row, col = self.induced_edges(node)
         return SamplerOutput(node=node, row=row, col=col, edge=None, batch=None, metadata=(index.input_id, index.time))
 
     def sample_from_edges(self, index: EdgeSamplerInput, neg_sampling: Any = None) -> SamplerOutput:
@@ -70,6 +70,22 @@ class InducedNeighborSampler(BaseSampler):
             NotImplementedError: Always.
         """
         raise NotImplementedError("InducedNeighborSampler samples around nodes, not around edges")
+
+    def induced_edges(self, node: Tensor) -> tuple[Tensor, Tensor]:
+        """Find all edges among some nodes.
+
+        Args:
+            node: ``[n]`` different nodes.
+
+        Returns:
+            Source and target of each edge, as places in ``node``.
+        """
+        edge, col = self._incident(node)
+        self._position[node] = torch.arange(node.numel())
+        row = self._position[self.row[edge]]
+        self._position[node] = -1
+        inside = row >= 0
+        return row[inside], col[inside]
 
     def _sample_nodes(self, seeds: Tensor, rng: np.random.Generator) -> Tensor:
         node = frontier = seeds
@@ -89,14 +105,6 @@ class InducedNeighborSampler(BaseSampler):
         owner = torch.arange(node.numel()).repeat_interleave(degree)
         first = degree.cumsum(0) - degree
         return torch.arange(owner.numel()) - first[owner] + start[owner], owner
-
-    def _induced_edges(self, node: Tensor) -> tuple[Tensor, Tensor]:
-        edge, col = self._incident(node)
-        self._position[node] = torch.arange(node.numel())
-        row = self._position[self.row[edge]]
-        self._position[node] = -1
-        inside = row >= 0
-        return row[inside], col[inside]
 
 
 def _first_per_segment(edge: Tensor, owner: Tensor, count: int, rng: np.random.Generator) -> Tensor:
@@ -141,18 +149,34 @@ class EpochShuffle(Sampler[int]):
         return iter(order.tolist())
 
 
-class _CompleteBatch(BaseTransform):
-    """Give a sampled batch what the full graph has: sorted structure, its own normalisation, the graph's density."""
+class CompleteBatch(BaseTransform):
+    """Give a sampled batch what the full graph has: sorted structure, its own normalisation, the graph's density.
+
+    Args:
+        full: The full graph.
+    """
 
     def __init__(self, full: Data) -> None:
         self.density = full.get("density")
         self.splits: dict[str, NodeSplit] = full.get("splits") or {}
 
     def forward(self, data: Data) -> Data:
+        """Return the completed batch.
+
+        Args:
+            data: Batch with `n_id`, the full graph's number of each node.
+        """
         data = SymmetricNormalization()(ToSortedEdgeIndex()(data))
         data.density = self.density
         data.splits = {label: NodeSplit(*(mask[data.n_id] for mask in split)) for label, split in self.splits.items()}
         return data
+
+
+class _LateNeighborLoader(NeighborLoader):
+    """Start at the first batch: Lightning makes the iterator of a resumed run before it calls `set_epoch`."""
+
+    def __iter__(self) -> Iterator[Data]:
+        yield from super().__iter__()
 
 
 def neighbor_loader(
@@ -185,11 +209,11 @@ def neighbor_loader(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, or None for the full graph, got {batch_size}")
     sampler = InducedNeighborSampler(data.edge_index, num_neighbors, seed)
-    return NeighborLoader(
+    return _LateNeighborLoader(
         data,
         num_neighbors=num_neighbors,
         neighbor_sampler=sampler,
-        transform=_CompleteBatch(data),
+        transform=CompleteBatch(data),
         batch_size=batch_size,
         sampler=EpochShuffle(data.num_nodes, seed) if shuffle else None,
         num_workers=num_workers,
