@@ -5,6 +5,7 @@ from graphml.ops.chebyshev_filter import chebyshev_filter
 from graphml.ops.contrastive import contrastive_logsumexp
 from graphml.ops.normalize import symmetric_normalize
 from graphml.ops.relation_product import RelationPattern, relation_pattern, relation_product
+from graphml.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
 from graphml.ops.sparse import SparsePattern, adjacency_pattern, spmm
 
 __all__ = [
@@ -16,6 +17,10 @@ __all__ = [
     "contrastive_logsumexp",
     "relation_pattern",
     "relation_product",
+    "segment_max",
+    "segment_mean",
+    "segment_softmax",
+    "segment_sum",
     "spmm",
     "symmetric_normalize",
 ]
