@@ -1,4 +1,4 @@
-"""Operators on tensors: sparse products, normalisation, Chebyshev bases, contrastive log-sum-exp, dialogue edges."""
+"""Operators on tensors: sparse and relation products, Chebyshev bases, segments, log-sum-exp, dialogue edges."""
 
 from graphml.ops.angular_similarity import angular_similarity
 from graphml.ops.chebyshev import chebyshev_basis
@@ -13,10 +13,13 @@ from graphml.ops.dialogue_edges import (
 )
 from graphml.ops.modality_edges import modality_edges, modality_hyperedges
 from graphml.ops.normalize import symmetric_normalize
+from graphml.ops.relation_product import RelationPattern, relation_pattern, relation_product
+from graphml.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
 from graphml.ops.sparse import SparsePattern, adjacency_pattern, spmm
 
 __all__ = [
     "DialogueEdges",
+    "RelationPattern",
     "SparsePattern",
     "adjacency_pattern",
     "angular_similarity",
@@ -26,6 +29,12 @@ __all__ = [
     "dialogue_edges",
     "modality_edges",
     "modality_hyperedges",
+    "relation_pattern",
+    "relation_product",
+    "segment_max",
+    "segment_mean",
+    "segment_softmax",
+    "segment_sum",
     "speaker_direction",
     "speaker_pair_direction",
     "speaker_pair_edges",

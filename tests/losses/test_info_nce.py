@@ -80,19 +80,20 @@ def peak_bytes(profile: torch.profiler.profile) -> int:
     return max(itertools.accumulate(event.nbytes() for event in events))
 
 
-def test_memory_at_the_size_of_physics_stays_under_256_mib(monkeypatch):
-    """Two tiles forward and two backward at the full size: the others reuse their memory, one after the other.
+def test_memory_at_the_size_of_physics_does_not_grow_with_the_square(monkeypatch):
+    """A few tiles of the full size: the others reuse their memory, one after the other.
 
-    They would add minutes and no byte; experiments/benchmarks/info_nce_memory.py runs them all.
+    They would add minutes and no byte; experiments/benchmarks/info_nce.py runs them all.
     """
-    tiles = contrastive._tiles
-    monkeypatch.setattr(contrastive, "_tiles", lambda z: tiles(z)[:2])
+    blocks = contrastive._blocks
+    monkeypatch.setattr(contrastive, "_blocks", lambda z: itertools.islice(blocks(z), 3))
     z1, z2 = (torch.randn(34_493, 256, requires_grad=True) for _ in range(2))
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
         info_nce(z1, z2).backward()
-    copies_and_gradients = 2 * sum(z.numel() * z.element_size() for z in (z1, z2))
+    copies_and_gradients = 2 * (z1.nbytes + z2.nbytes)
     peak = peak_bytes(profile)
-    assert copies_and_gradients < peak < copies_and_gradients + 256 * 2**20
+    # The tiles, and what autograd holds at a time for the normalisation and the positives: the size of three views.
+    assert copies_and_gradients < peak < copies_and_gradients + 3 * z1.nbytes + 5e6
 
 
 @pytest.mark.parametrize(
