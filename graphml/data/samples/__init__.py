@@ -3,5 +3,6 @@
 from graphml.data.samples.contextual_sbm import contextual_sbm
 from graphml.data.samples.digits import digits
 from graphml.data.samples.karate_club import karate_club
+from graphml.data.samples.power_law import power_law
 
-__all__ = ["contextual_sbm", "digits", "karate_club"]
+__all__ = ["contextual_sbm", "digits", "karate_club", "power_law"]
