@@ -1,8 +1,8 @@
 """The sparse product, forward and backward to the features, against PyG and torch.
 
 Graphs with power-law degrees of the sizes of Cora, PubMed and Coauthor Physics. Goals at 512 channels: 12 times the
-speed of PyG's MessagePassing (its SimpleConv) at PubMed's size, 14 times at Physics'. The bytes are those of the gather:
-each entry reads one row of features, each row of the result is written once, in both directions.
+speed of PyG's MessagePassing (its SimpleConv) at PubMed's size, 14 times at Physics'. The bytes are those of the
+gather: each entry reads one row of features, each row of the result is written once, in both directions.
 """
 
 import warnings
