@@ -1,8 +1,8 @@
 """Chebyshev basis and filters of degree 10 at the size of PubMed, forward and backward, against PyG's ChebConv.
 
 The peer is ChebConv's propagation: its K + 1 linear maps are replaced by fixed coefficients, because the filters here
-have none. Goals: 9 times the speed of ChebConv, and four scales at 1.3 times the cost of one at most, that is 0.77 times
-its speed.
+have none. Goals: 9 times the speed of ChebConv, and four scales at 1.3 times the cost of one at most, that is 0.77
+times its speed.
 """
 
 from collections.abc import Callable

@@ -40,8 +40,8 @@ def _entries(
 @triton.jit
 def _row_of(entry, rowptr_ptr, num_rows):
     """The row that holds an entry, by bisection of the pointers."""
-    low = 0
-    high = num_rows
+    low = tl.full([], 0, tl.int64)
+    high = low + num_rows
     while high - low > 1:
         middle = (low + high) // 2
         if tl.load(rowptr_ptr + middle) <= entry:
