@@ -1,22 +1,93 @@
 """One polynomial filter of a graph signal, without keeping its Chebyshev basis."""
 
+from collections.abc import Callable, Iterator
+
 import torch
 from torch import Tensor
 
-from graphml.ops.chebyshev import chebyshev_basis
-from graphml.ops.sparse import SparsePattern, csr_product
+from graphml.ops.chebyshev import basis_tangent, chebyshev_basis
+from graphml.ops.csr import column_blocks, csr_product
+from graphml.ops.forward_mode import refuse_forward_mode
+from graphml.ops.sparse import SparsePattern
 
 
-def _recurrence(rowptr: Tensor, col: Tensor, weight: Tensor, x: Tensor, order: int):  # type: ignore[no-untyped-def]
-    """Yield ``T_k(M) x`` for k = 0..order with ``M = -A``, two terms alive at a time."""
-    before, now = x, csr_product(rowptr, col, -weight, x)
-    yield before
+def _recurrence(rowptr: Tensor, col: Tensor, weight: Tensor, x: Tensor, order: int) -> Iterator[Tensor]:
+    """Yield ``T_k(M) x`` for k = 0..order with ``M = -A``, three terms alive at a time."""
+    before, now = x, x
+    yield x
     if order > 0:
+        now = csr_product(rowptr, col, -weight, x)
         yield now
     doubled = -2 * weight
     for _ in range(order - 1):
-        before, now = now, csr_product(rowptr, col, doubled, now).sub_(before)
+        before, now = now, csr_product(rowptr, col, doubled, now, minus=before)
         yield now
+
+
+def _filtered(rowptr: Tensor, col: Tensor, weight: Tensor, x: Tensor, coefficients: Tensor) -> Tensor:
+    out = torch.zeros_like(x)
+    for columns in column_blocks(x):
+        terms = _recurrence(rowptr, col, weight, x[:, columns].contiguous(), coefficients.numel() - 1)
+        for c, term in zip(coefficients, terms, strict=True):
+            out[:, columns].addcmul_(term, c)
+    return out
+
+
+def _gradients(
+    colptr: Tensor, row: Tensor, weight: Tensor, x: Tensor, coefficients: Tensor, grad: Tensor
+) -> tuple[Tensor, Tensor]:
+    # p(M)^T g needs the recurrence of M^T on g, and <g, T_k(M) x> = <T_k(M^T) g, x> comes with it.
+    grad_x, grad_coefficients = torch.zeros_like(x), torch.zeros_like(coefficients)
+    for columns in column_blocks(x):
+        signal = x[:, columns].contiguous().flatten()
+        terms = _recurrence(colptr, row, weight, grad[:, columns].contiguous(), coefficients.numel() - 1)
+        for k, term in enumerate(terms):
+            grad_x[:, columns].addcmul_(term, coefficients[k])
+            grad_coefficients[k] += torch.dot(term.flatten(), signal)
+    return grad_x, grad_coefficients
+
+
+class _Filter(torch.autograd.Function):
+    """The filter outside of torch.compile, differentiable once backward and any number of times forward."""
+
+    @staticmethod
+    def forward(rowptr, col, colptr, row, transpose, weight, x, coefficients):  # type: ignore[no-untyped-def]
+        return _filtered(rowptr, col, weight, x, coefficients)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):  # type: ignore[no-untyped-def]
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        _, _, colptr, row, transpose, weight, x, coefficients = ctx.saved_tensors
+        weight_t = weight.index_select(0, transpose)
+        grads = _FilterGradients.apply(colptr, row, weight_t, x, coefficients, grad.contiguous())  # type: ignore[no-untyped-call]
+        return None, None, None, None, None, None, *grads
+
+    @staticmethod
+    def jvp(ctx, *tangents):  # type: ignore[no-untyped-def]
+        *indices, weight, x, coefficients = ctx.saved_tensors
+        weight_tangent, x_tangent, coefficients_tangent = tangents[5:]
+        out = torch.zeros_like(x)
+        if x_tangent is not None:
+            out = out + _Filter.apply(*indices, weight, x_tangent, coefficients)  # type: ignore[no-untyped-call]
+        if coefficients_tangent is not None:
+            out = out + _Filter.apply(*indices, weight, x, coefficients_tangent)  # type: ignore[no-untyped-call]
+        if weight_tangent is not None:
+            order, pattern = coefficients.numel() - 1, SparsePattern(*indices, None)  # type: ignore[call-arg]
+            basis = basis_tangent(pattern, -weight, x, order, None, -weight_tangent)
+            out = out + (coefficients @ basis.flatten(1)).view_as(x)
+        return out
+
+
+class _FilterGradients(torch.autograd.Function):
+    """The backward pass, whose own derivatives are refused by autograd: they would need the basis."""
+
+    @staticmethod
+    def forward(ctx, *args):  # type: ignore[no-untyped-def]
+        return _gradients(*args)
 
 
 @torch.library.custom_op("graphml::chebyshev_filter", mutates_args=())
@@ -30,10 +101,8 @@ def _filter(
     x: Tensor,
     coefficients: Tensor,
 ) -> Tensor:
-    out = torch.zeros_like(x)
-    for c, term in zip(coefficients, _recurrence(rowptr, col, weight, x, coefficients.numel() - 1), strict=True):
-        out.addcmul_(term, c)
-    return out
+    refuse_forward_mode()
+    return _filtered(rowptr, col, weight, x, coefficients)
 
 
 @_filter.register_fake
@@ -47,6 +116,7 @@ def _(
     x: Tensor,
     coefficients: Tensor,
 ) -> Tensor:
+    refuse_forward_mode()
     return torch.empty_like(x)
 
 
@@ -54,12 +124,7 @@ def _(
 def _filter_backward(
     colptr: Tensor, row: Tensor, weight: Tensor, x: Tensor, coefficients: Tensor, grad: Tensor
 ) -> tuple[Tensor, Tensor]:
-    # p(M)^T g needs the recurrence of M^T on g, and <g, T_k(M) x> = <T_k(M^T) g, x> comes with it.
-    grad_x, grad_coefficients = torch.zeros_like(x), torch.empty_like(coefficients)
-    for k, term in enumerate(_recurrence(colptr, row, weight, grad, coefficients.numel() - 1)):
-        grad_x.addcmul_(term, coefficients[k])
-        grad_coefficients[k] = torch.dot(term.flatten(), x.flatten())
-    return grad_x, grad_coefficients
+    return _gradients(colptr, row, weight, x, coefficients, grad)
 
 
 @_filter_backward.register_fake
@@ -102,5 +167,7 @@ def chebyshev_filter(x: Tensor, pattern: SparsePattern, weight: Tensor, coeffici
     if weight.requires_grad:
         basis = chebyshev_basis(x, pattern, weight, coefficients.numel() - 1)
         return (coefficients @ basis.flatten(1)).view_as(x)
-    out: Tensor = torch.ops.graphml.chebyshev_filter(*pattern[:5], weight, x.contiguous(), coefficients)
-    return out
+    apply: Callable[..., Tensor] = (
+        torch.ops.graphml.chebyshev_filter if torch.compiler.is_compiling() else _Filter.apply
+    )
+    return apply(*pattern[:5], weight, x.contiguous(), coefficients)

@@ -4,16 +4,28 @@ import torch
 from torch.autograd import forward_ad
 
 
+def refuse_forward_mode() -> None:
+    """Raise under forward-mode differentiation, where an operator of torch.library would drop the tangent silently.
+
+    Raises:
+        NotImplementedError: Under ``torch.func.jvp`` or ``forward_ad.dual_level``.
+    """
+    if forward_ad._current_level >= 0:
+        raise NotImplementedError(
+            "forward-mode derivatives (torch.func.jvp) are not available inside torch.compile, where the operators of "
+            "graphml.ops are custom ops without tangents: call torch.func.jvp outside of compiled code"
+        )
+
+
 def use_custom_op() -> bool:
     """Whether ``torch.compile`` is tracing, so that the custom op is due and not the eager ``autograd.Function``.
 
-    A custom op registers no forward-mode derivative and would drop a tangent without a word, so forward mode inside of
-    ``torch.compile`` is refused: where graph breaks are allowed, the operator then runs outside of the graph.
+    Where graph breaks are allowed, an operator that refuses forward mode here runs outside of the graph instead.
 
     Raises:
         NotImplementedError: ``torch.func.jvp`` or a dual number inside of ``torch.compile(fullgraph=True)``.
     """
     compiling = torch.compiler.is_compiling()
-    if compiling and forward_ad._current_level >= 0:
-        raise NotImplementedError("forward-mode derivatives (torch.func.jvp) are not available inside torch.compile")
+    if compiling:
+        refuse_forward_mode()
     return compiling

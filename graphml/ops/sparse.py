@@ -1,16 +1,19 @@
 """Sparse product with a fixed pattern and varying values: ``out = A(weight) @ x``.
 
 The pattern holds both compressed forms, so that the backward pass is the same product on the cached transpose: no
-scatter, no atomics, no buffer of E x F. On CPU and CUDA the product is ``embedding_bag`` with per-sample weights, which
-sums the rows of ``x`` that each pointer range names.
+scatter, no atomics, no buffer of E x F. Two paths share the kernels and the formulas of their derivatives: an eager
+``autograd.Function``, which knows forward mode, and an operator of torch.library under torch.compile.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeGuard
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch_geometric import EdgeIndex
+
+from graphml.ops.csr import csr_dot, csr_product
+from graphml.ops.forward_mode import refuse_forward_mode
 
 
 class SparsePattern(NamedTuple):
@@ -50,6 +53,10 @@ class SparsePattern(NamedTuple):
     def in_order(self, weight: Tensor) -> Tensor:
         """Bring edge values ``[E]`` from the caller's edge order into CSR order."""
         return weight if self.perm is None else weight.index_select(0, self.perm)
+
+    def transposed(self) -> "SparsePattern":
+        """Pattern of the transpose; its values are those of this one at ``transpose``."""
+        return SparsePattern(self.colptr, self.row, self.rowptr, self.col, _inverse(self.transpose), None)
 
 
 def _compress(index: Tensor, size: int) -> Tensor:
@@ -105,46 +112,136 @@ def adjacency_pattern(edge_index: Tensor, num_nodes: int) -> SparsePattern:
     return _compact(SparsePattern(pointers[0], col, pointers[1], row_t, transpose, perm))
 
 
-def csr_product(rowptr: Tensor, col: Tensor, weight: Tensor, x: Tensor) -> Tensor:
-    """The kernel of every sparse product: ``out[i] = sum of weight[e] x[col[e]] for e in rowptr[i]..rowptr[i + 1]``."""
-    return F.embedding_bag(col, x, rowptr, per_sample_weights=weight.to(x.dtype), mode="sum", include_last_offset=True)
+_Op = Callable[..., Tensor]
+_Tensors = Sequence[Tensor]
+_Gradients = tuple[Tensor | None, ...]
+
+
+def _product_gradients(product: _Op, dot: _Op, saved: _Tensors, grad: Tensor, needs: Sequence[bool]) -> _Gradients:
+    """Gradients to values and signal, by the product and the dot of the caller's path."""
+    rowptr, col, colptr, row, transpose, weight, x = saved
+    grad_weight = grad_x = None
+    if needs[6]:
+        back = _inverse(transpose)
+        grad_x = product(colptr, row, rowptr, col, back, weight.index_select(0, transpose), grad.contiguous())
+    if needs[5]:
+        grad_weight = dot(rowptr, col, colptr, row, transpose, grad, x).to(weight.dtype)
+    return None, None, None, None, None, grad_weight, grad_x
+
+
+def _dot_gradients(product: _Op, saved: _Tensors, grad: Tensor, needs: Sequence[bool]) -> _Gradients:
+    """Gradients of ``<left[i], right[j]>`` per entry: the products with A and its transpose that hold ``grad``."""
+    rowptr, col, colptr, row, transpose, left, right = saved
+    grad_left = product(rowptr, col, colptr, row, transpose, grad, right) if needs[5] else None
+    grad_right = None
+    if needs[6]:
+        grad_right = product(colptr, row, rowptr, col, _inverse(transpose), grad.index_select(0, transpose), left)
+    return None, None, None, None, None, grad_left, grad_right
+
+
+def _inverse(permutation: Tensor) -> Tensor:
+    out = torch.empty_like(permutation)
+    out[permutation] = torch.arange(permutation.numel(), device=out.device, dtype=out.dtype)
+    return out
+
+
+def _save(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    ctx.save_for_backward(*inputs)
+    ctx.save_for_forward(*inputs)
+
+
+def _bilinear_tangent(function: _Op, saved: _Tensors, tangents: _Gradients) -> Tensor:
+    """Tangent of a function of a pattern that is linear in each of its last two arguments."""
+    *pattern, first, second = saved
+    first_tangent, second_tangent = tangents[5:]
+    parts = [function(*pattern, first_tangent, second)] if first_tangent is not None else []
+    parts += [function(*pattern, first, second_tangent)] if second_tangent is not None else []
+    return parts[0] + parts[1] if len(parts) > 1 else parts[0]
+
+
+class _Product(torch.autograd.Function):
+    """The product outside of torch.compile, differentiable in both modes, any number of times."""
+
+    setup_context = staticmethod(_save)
+
+    @staticmethod
+    def forward(rowptr, col, colptr, row, transpose, weight, x):  # type: ignore[no-untyped-def]
+        return csr_product(rowptr, col, weight, x)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        return _product_gradients(_Product.apply, _Dot.apply, ctx.saved_tensors, grad, ctx.needs_input_grad)
+
+    @staticmethod
+    def jvp(ctx, *tangents):  # type: ignore[no-untyped-def]
+        return _bilinear_tangent(_Product.apply, ctx.saved_tensors, tangents)
+
+
+class _Dot(torch.autograd.Function):
+    """Inner products of rows at the pattern's entries: the product's gradient to its values."""
+
+    setup_context = staticmethod(_save)
+
+    @staticmethod
+    def forward(rowptr, col, colptr, row, transpose, left, right):  # type: ignore[no-untyped-def]
+        return csr_dot(rowptr, col, left, right)
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        return _dot_gradients(_Product.apply, ctx.saved_tensors, grad, ctx.needs_input_grad)
+
+    @staticmethod
+    def jvp(ctx, *tangents):  # type: ignore[no-untyped-def]
+        return _bilinear_tangent(_Dot.apply, ctx.saved_tensors, tangents)
 
 
 @torch.library.custom_op("graphml::spmm", mutates_args=())
 def _spmm(
     rowptr: Tensor, col: Tensor, colptr: Tensor, row: Tensor, transpose: Tensor, weight: Tensor, x: Tensor
 ) -> Tensor:
+    refuse_forward_mode()
     return csr_product(rowptr, col, weight, x)
 
 
 @_spmm.register_fake
 def _(rowptr: Tensor, col: Tensor, colptr: Tensor, row: Tensor, transpose: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+    refuse_forward_mode()
     return x.new_empty(rowptr.shape[0] - 1, x.shape[1])
 
 
-def _setup(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    ctx.save_for_backward(*inputs)
+@torch.library.custom_op("graphml::csr_dot", mutates_args=())
+def _csr_dot(
+    rowptr: Tensor, col: Tensor, colptr: Tensor, row: Tensor, transpose: Tensor, left: Tensor, right: Tensor
+) -> Tensor:
+    refuse_forward_mode()
+    return csr_dot(rowptr, col, left, right)
+
+
+@_csr_dot.register_fake
+def _(
+    rowptr: Tensor, col: Tensor, colptr: Tensor, row: Tensor, transpose: Tensor, left: Tensor, right: Tensor
+) -> Tensor:
+    refuse_forward_mode()
+    return left.new_empty(col.shape[0])
 
 
 def _backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
-    rowptr, col, colptr, row, transpose, weight, x = ctx.saved_tensors
-    grad_weight = grad_x = None
-    if ctx.needs_input_grad[6]:
-        back = torch.empty_like(transpose)
-        back[transpose] = torch.arange(transpose.numel(), device=back.device, dtype=back.dtype)
-        weight_t = weight.index_select(0, transpose)
-        grad_x = torch.ops.graphml.spmm(colptr, row, rowptr, col, back, weight_t, grad.contiguous())
-    if ctx.needs_input_grad[5]:
-        pattern = SparsePattern(rowptr, col, colptr, row, transpose, None)
-        grad_weight = (grad.index_select(0, pattern.target) * x.index_select(0, col)).sum(1).to(weight.dtype)
-    return None, None, None, None, None, grad_weight, grad_x
+    product, dot = torch.ops.graphml.spmm, torch.ops.graphml.csr_dot
+    return _product_gradients(product, dot, ctx.saved_tensors, grad, ctx.needs_input_grad)
 
 
-_spmm.register_autograd(_backward, setup_context=_setup)
+def _dot_backward(ctx, grad: Tensor):  # type: ignore[no-untyped-def]
+    return _dot_gradients(torch.ops.graphml.spmm, ctx.saved_tensors, grad, ctx.needs_input_grad)
+
+
+_spmm.register_autograd(_backward, setup_context=_save)
+_csr_dot.register_autograd(_dot_backward, setup_context=_save)
 
 
 def spmm(pattern: SparsePattern, weight: Tensor, x: Tensor) -> Tensor:
     """Sparse product ``A x`` with ``A[row, col] = weight``, differentiable in ``weight`` and ``x``.
+
+    Forward-mode differentiation works outside of torch.compile and is refused inside.
 
     Args:
         pattern: Positions of the entries of A, R x C.
@@ -156,5 +253,20 @@ def spmm(pattern: SparsePattern, weight: Tensor, x: Tensor) -> Tensor:
     """
     if x.dim() != 2:
         raise ValueError(f"x: expected a matrix [num_nodes, channels], got shape {tuple(x.shape)}")
-    out: Tensor = torch.ops.graphml.spmm(*pattern[:5], weight, x)
+    product: _Op = torch.ops.graphml.spmm if torch.compiler.is_compiling() else _Product.apply
+    return product(*pattern[:5], weight, x)
+
+
+def edge_dot(pattern: SparsePattern, left: Tensor, right: Tensor) -> Tensor:
+    """``[E]`` inner products ``<left[i], right[j]>`` at the pattern's entries (i, j), differentiable, for eager code.
+
+    Args:
+        pattern: Positions of the entries of a matrix R x C.
+        left: ``[R, F]`` dense matrix.
+        right: ``[C, F]`` dense matrix.
+
+    Returns:
+        ``[E]`` inner products in CSR order.
+    """
+    out: Tensor = _Dot.apply(*pattern[:5], left, right)  # type: ignore[no-untyped-call]
     return out

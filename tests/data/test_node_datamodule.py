@@ -304,3 +304,8 @@ def test_digits_row_sums_after_normalisation():
     module = NodeDataModule(normalize_features=True)
     torch.testing.assert_close(module.data.x.sum(dim=1), torch.ones(1797))
     assert torch.equal(NodeDataModule().data.x, digits().x)
+
+
+@pytest.mark.parametrize(("name", "layout"), [("digits", torch.strided), ("karate", torch.sparse_csr)])
+def test_features_are_sparse_where_that_is_worthwhile(name, layout):
+    assert NodeDataModule(name, sparse_features="auto").data.x.layout == layout  # half of all, and 1 of 34 per row

@@ -8,7 +8,7 @@ from torch_geometric.data import Data
 from torch_geometric.transforms import AddSelfLoops, Compose
 from torch_geometric.utils import from_networkx, to_dense_adj, to_scipy_sparse_matrix
 
-from graphml.data import AddSpectralDensity, SymmetricNormalization, ToSortedEdgeIndex
+from graphml.data import AddSpectralDensity, SymmetricNormalization, ToSortedEdgeIndex, ToSparseFeatures
 from graphml.data.samples import digits, karate_club
 from graphml.spectral import SpectralDensity, spectral_grid
 
@@ -146,3 +146,20 @@ def test_networkx_graph_round_trips():
     data.x = torch.eye(30)
     edges = ToSortedEdgeIndex()(data).edge_index.as_tensor()
     assert {tuple(edge) for edge in edges.t().tolist()} == {(a, b) for u, v in graph.edges for a, b in ((u, v), (v, u))}
+
+
+@pytest.mark.parametrize(
+    ("max_density", "layout"), [(0.0, "dense"), (0.24, "dense"), (0.25, "sparse"), (1.0, "sparse")]
+)
+def test_features_become_sparse_up_to_a_density(max_density, layout):
+    data = isolated_and_path()  # a quarter of the identity is not zero
+    before = data.x.clone()
+    x = ToSparseFeatures(max_density)(data).x
+    assert x.layout == {"dense": torch.strided, "sparse": torch.sparse_csr}[layout]
+    assert torch.equal(x.to_dense(), before)
+
+
+@pytest.mark.parametrize("max_density", [-0.1, 1.1, float("nan")])
+def test_density_that_is_no_share_is_refused(max_density):
+    with pytest.raises(ValueError, match=rf"max_density must be in \[0, 1\], got {max_density}"):
+        ToSparseFeatures(max_density)

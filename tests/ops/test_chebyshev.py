@@ -4,7 +4,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.nn import ChebConv
 from torch_geometric.utils import erdos_renyi_graph, to_dense_adj
 
-from graphml.ops import adjacency_pattern, chebyshev, chebyshev_basis, symmetric_normalize
+from graphml.ops import adjacency_pattern, chebyshev, chebyshev_basis, chebyshev_filter, symmetric_normalize
 
 N = 14
 
@@ -67,8 +67,8 @@ def test_gradients_by_finite_differences(graph):
 @pytest.mark.parametrize("order", [0, 1, 6])
 def test_it_costs_one_product_a_degree(graph, order, monkeypatch):
     calls = []
-    product = chebyshev.spmm
-    monkeypatch.setattr(chebyshev, "spmm", lambda *args: calls.append(1) or product(*args))
+    product = chebyshev.csr_product
+    monkeypatch.setattr(chebyshev, "csr_product", lambda *args, **out: calls.append(1) or product(*args, **out))
     chebyshev_basis(torch.randn(N, 3), graph[0], graph[1].float(), order)
     assert len(calls) == order
 
@@ -76,3 +76,29 @@ def test_it_costs_one_product_a_degree(graph, order, monkeypatch):
 def test_negative_order_is_refused(graph):
     with pytest.raises(ValueError, match="order: expected an integer >= 0, got -1"):
         chebyshev_basis(torch.randn(N, 3), graph[0], graph[1].float(), -1)
+
+
+@pytest.mark.parametrize("channels", [0, 1, 64, 65, 200])
+def test_blocks_of_columns_do_not_show(graph, channels):
+    edges, weight = graph
+    x = torch.randn(N, channels, dtype=torch.float64, requires_grad=True)
+    pattern = adjacency_pattern(edges, N)
+    basis = chebyshev_basis(x, pattern, pattern.in_order(weight), 3)
+    expected = by_eigenvectors(edges, weight, x, 3)
+    torch.testing.assert_close(basis, expected)
+    direction = torch.randn_like(expected)
+    (grad,), (oracle,) = (torch.autograd.grad((b * direction).sum(), x) for b in (basis, expected))
+    torch.testing.assert_close(grad, oracle)
+    coefficients = torch.randn(4, dtype=torch.float64)
+    filtered = chebyshev_filter(x, pattern, pattern.in_order(weight), coefficients)
+    torch.testing.assert_close(filtered, torch.einsum("k,knf->nf", coefficients, expected))
+
+
+def test_basis_compiles_without_a_graph_break(graph):
+    edges, weight = graph
+    x = torch.randn(N, 5, dtype=torch.float64, requires_grad=True)
+    compiled = torch.compile(lambda v: chebyshev_basis(v, edges, weight, 3), fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(x), chebyshev_basis(x, edges, weight, 3))
+    (grad,) = torch.autograd.grad(compiled(x).square().sum(), x)
+    (expected,) = torch.autograd.grad(chebyshev_basis(x, edges, weight, 3).square().sum(), x)
+    torch.testing.assert_close(grad, expected)

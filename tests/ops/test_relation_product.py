@@ -132,7 +132,6 @@ def test_derivatives_by_finite_differences():
     assert torch.autograd.gradgradcheck(lambda x, e, w: relation_product(x, pattern, e, w), inputs)
 
 
-@pytest.mark.xfail(reason="spmm passes no tangent yet", strict=False)
 def test_tangents_equal_the_dense_formula():
     edges, relation = random_graph(6, 14)
     pattern = relation_pattern(edges, relation, 6, RELATIONS)

@@ -235,3 +235,57 @@ def test_signal_that_is_no_matrix_is_refused(shape):
     pattern = adjacency_pattern(random_edges(6, 9), 6)
     with pytest.raises(ValueError, match=r"x: expected a matrix \[num_nodes, channels\]"):
         spmm(pattern, torch.rand(9), torch.randn(shape))
+
+
+def special_graph(name: str) -> tuple[torch.Tensor, int]:
+    """Edges and number of nodes."""
+    if name == "one node":
+        return torch.zeros(2, 1, dtype=torch.long), 1
+    if name == "no edges":
+        return torch.zeros(2, 0, dtype=torch.long), 3
+    if name == "hub":
+        leaves = torch.arange(1, 5001)
+        hub = torch.zeros_like(leaves)
+        return torch.stack([torch.cat([hub, leaves]), torch.cat([leaves, hub])]), 5003
+    return torch.randint(
+        0, 30, (2, 400), generator=torch.Generator().manual_seed(0)
+    ), 33  # loops, duplicates, empty rows
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("width", [1, 3, 128, 512])
+@pytest.mark.parametrize("name", ["one node", "no edges", "hub", "random"])
+def test_product_and_gradients_are_scipys_on_special_graphs_bit_equal_between_runs(name, width, dtype):
+    edges, num_nodes = special_graph(name)
+    pattern, generator = adjacency_pattern(edges, num_nodes), torch.Generator().manual_seed(1)
+    weight = torch.randn(edges.size(1), generator=generator).to(dtype).requires_grad_()
+    x, grad = (torch.randn(num_nodes, width, generator=generator).to(dtype) for _ in range(2))
+    x.requires_grad_()
+    matrix = scipy.sparse.csr_array(
+        (weight.detach().double().numpy(), pattern.col.numpy(), pattern.rowptr.numpy()), shape=(num_nodes, num_nodes)
+    )
+    out = spmm(pattern, weight, x)
+    grad_weight, grad_x = torch.autograd.grad(out, (weight, x), grad)
+    wide_x, wide_grad = x.detach().double(), grad.double()
+    dots = (wide_grad[pattern.target.long()] * wide_x[pattern.col.long()]).sum(1)
+    expected = (torch.from_numpy(matrix @ wide_x.numpy()), dots, torch.from_numpy(matrix.T @ wide_grad.numpy()))
+    step = torch.finfo(dtype).eps
+    for value, oracle in zip((out, grad_weight, grad_x), expected, strict=True):
+        assert value.dtype == dtype
+        scale = max(1.0, float(oracle.abs().max())) if oracle.numel() else 1.0
+        torch.testing.assert_close(value.double(), oracle, atol=64 * step * scale, rtol=0)
+    again = spmm(pattern, weight, x)
+    assert torch.equal(again, out)
+    assert all(map(torch.equal, torch.autograd.grad(again, (weight, x), grad), (grad_weight, grad_x)))
+
+
+def test_gradient_to_the_weights_needs_no_buffer_of_edges_times_channels():
+    num_nodes, degree, channels = 200, 50, 64
+    edges = torch.randint(0, num_nodes, (2, num_nodes * degree), generator=torch.Generator().manual_seed(0))
+    pattern = adjacency_pattern(edges, num_nodes)
+    weight, x = torch.rand(num_nodes * degree, requires_grad=True), torch.randn(num_nodes, channels)
+    spmm(pattern, weight, x).sum().backward()  # what the first call alone allocates is not counted
+    with torch.profiler.profile(profile_memory=True, activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        spmm(pattern, weight, x).backward(torch.ones(num_nodes, channels))
+    allocated = sum(max(0, event.self_cpu_memory_usage) for event in profile.key_averages())
+    assert 0 < allocated < num_nodes * degree * channels * 4 / 4
