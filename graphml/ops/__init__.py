@@ -15,7 +15,7 @@ from graphml.ops.modality_edges import modality_edges, modality_hyperedges
 from graphml.ops.normalize import symmetric_normalize
 from graphml.ops.relation_product import RelationPattern, relation_pattern, relation_product
 from graphml.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
-from graphml.ops.sparse import SparsePattern, adjacency_pattern, spmm
+from graphml.ops.sparse import SparsePattern, adjacency_pattern, matrix_pattern, spmm
 
 __all__ = [
     "DialogueEdges",
@@ -27,6 +27,7 @@ __all__ = [
     "chebyshev_filter",
     "contrastive_logsumexp",
     "dialogue_edges",
+    "matrix_pattern",
     "modality_edges",
     "modality_hyperedges",
     "relation_pattern",

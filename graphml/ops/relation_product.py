@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from graphml.ops.sparse import SparsePattern, spmm
+from graphml.ops.sparse import SparsePattern, matrix_pattern, spmm
 
 
 class RelationPattern(NamedTuple):
@@ -65,8 +65,8 @@ def relation_pattern(edge_index: Tensor, relation: Tensor, num_nodes: int, num_r
     nodes = max(num_nodes, 1)
     sizes = torch.bincount(pairs // nodes, minlength=num_relations).tolist()
     return RelationPattern(
-        _pattern(pair, source, pairs.numel(), num_nodes),
-        _pattern(pairs % nodes, numbers, num_nodes, pairs.numel()),
+        matrix_pattern(pair, source, pairs.numel(), num_nodes),
+        matrix_pattern(pairs % nodes, numbers, num_nodes, pairs.numel()),
         tuple(sizes),
     )
 
@@ -83,20 +83,6 @@ def _check(edges: Tensor, relation: Tensor, num_relations: int) -> None:
         low, high = (int(value) for value in relation.aminmax())
         if low < 0 or high >= num_relations:
             raise ValueError(f"relation: expected values from 0 to {num_relations - 1}, got {low} to {high}")
-
-
-def _pattern(row: Tensor, col: Tensor, num_rows: int, num_cols: int) -> SparsePattern:
-    """Pattern of a rectangular matrix from the int64 positions of its entries in any order."""
-    perm = torch.argsort(row * num_cols + col, stable=True)
-    row, col = row[perm], col[perm]
-    transpose = torch.argsort(col, stable=True)
-    rowptr, colptr = (
-        torch.searchsorted(index, torch.arange(size + 1, device=index.device))
-        for index, size in ((row, num_rows), (col[transpose], num_cols))
-    )
-    parts = rowptr, col, colptr, row[transpose], transpose, perm
-    fits = max(num_rows, num_cols, perm.numel()) < 2**31 - 1
-    return SparsePattern(*(part.to(torch.int32) if fits else part for part in parts))
 
 
 def relation_product(x: Tensor, pattern: RelationPattern, edge_weight: Tensor | None, weight: Tensor) -> Tensor:

@@ -104,11 +104,26 @@ def adjacency_pattern(edge_index: Tensor, num_nodes: int) -> SparsePattern:
         position[by_target] = torch.arange(by_target.numel(), device=by_target.device)
         return _compact(SparsePattern(colptr, source, rowptr, target, position, by_target))
     source, target = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
-    perm = torch.argsort(target.long() * num_nodes + source, stable=True)  # int32 would overflow above 46,340 nodes
-    row, col = target[perm], source[perm]
+    return matrix_pattern(target, source, num_nodes, num_nodes)
+
+
+def matrix_pattern(row: Tensor, col: Tensor, num_rows: int, num_cols: int) -> SparsePattern:
+    """Pattern of a rectangular matrix from the positions of its entries in any order.
+
+    Args:
+        row: ``[E]`` row of each entry.
+        col: ``[E]`` column of each entry.
+        num_rows: Number of rows.
+        num_cols: Number of columns.
+
+    Returns:
+        The pattern; ``pattern.in_order(values)`` sorts the entries' values to it.
+    """
+    perm = torch.argsort(row.long() * num_cols + col, stable=True)  # int32 would overflow above 46,340 nodes
+    row, col = row[perm], col[perm]
     transpose = torch.argsort(col, stable=True)
     row_t = row[transpose]
-    pointers = _compress(row, num_nodes), _compress(col[transpose], num_nodes)
+    pointers = _compress(row, num_rows), _compress(col[transpose], num_cols)
     return _compact(SparsePattern(pointers[0], col, pointers[1], row_t, transpose, perm))
 
 

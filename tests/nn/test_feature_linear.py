@@ -1,8 +1,11 @@
+import copy
+import pickle
+
 import pytest
 import torch
 from torch import nn
 
-from graphml.nn import FeatureLinear, mask_columns
+from graphml.nn import FeatureLinear, feature_linear, mask_columns
 
 
 @pytest.fixture
@@ -62,3 +65,26 @@ def test_sparse_features_in_half_precision(dtype):
     out = layer.to(dtype)(x.to(dtype).to_sparse_csr())
     assert out.dtype == dtype
     torch.testing.assert_close(out.float(), expected, atol=0.02, rtol=0.02)
+
+
+def test_the_pattern_is_made_once_for_a_matrix_and_its_masks_and_anew_for_another(features, monkeypatch):
+    made = []
+    build = feature_linear.matrix_pattern
+    monkeypatch.setattr(feature_linear, "matrix_pattern", lambda *args: made.append(1) or build(*args))
+    layer, sparse = FeatureLinear(6, 3), features.to_sparse_csr()
+    for x in (sparse, mask_columns(sparse, torch.rand(6)), sparse):
+        torch.testing.assert_close(layer(x), layer(x.to_dense()))
+    assert len(made) == 1
+    for _ in range(20):  # memory that is freed and used again must not pass for the old matrix
+        other = (torch.rand(9, 6) * (torch.rand(9, 6) > 0.5)).to_sparse_csr()
+        torch.testing.assert_close(layer(other), layer(other.to_dense()))
+        del other
+    assert len(made) == 21
+
+
+def test_a_copy_and_a_pickle_make_their_own_pattern(features):
+    layer = FeatureLinear(6, 3)
+    expected = layer(features.to_sparse_csr())
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert other._seen is None
+        assert torch.equal(other(features.to_sparse_csr()), expected)
