@@ -25,6 +25,12 @@ def data_root() -> Path:
     return graphs
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """Seed torch's global stream before each test, so that none depends on those that ran before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_network() -> Iterator[None]:
     """Refuse connections that leave this machine: in this process, and by a dead proxy in those it starts."""
