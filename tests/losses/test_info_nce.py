@@ -44,6 +44,17 @@ def test_gradients_by_finite_differences():
     assert torch.autograd.gradcheck(lambda a, b: info_nce(a, b, 0.5), (z1, z2))
 
 
+def test_tangents_and_compiled_code_take_the_same_formula():
+    z1, z2 = (z.detach() for z in pair(30, 6, torch.float64))
+    directions = torch.randn(2, 30, 6, dtype=torch.float64).unbind()
+    value, tangent = torch.func.jvp(info_nce, (z1, z2), directions)
+    grads = torch.func.grad(info_nce, argnums=(0, 1))(z1, z2)
+    torch.testing.assert_close(value, info_nce(z1, z2))
+    torch.testing.assert_close(tangent, sum((g * d).sum() for g, d in zip(grads, directions, strict=True)))
+    compiled = torch.compile(info_nce, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(z1, z2), value)
+
+
 def test_own_similarity_is_not_in_the_denominator():
     """Two orthogonal nodes, equal views: exp(2) against exp(2) + 2 exp(0); with the bug it would be 2 exp(2) + 2."""
     z = torch.eye(2)
@@ -92,8 +103,7 @@ def test_memory_at_the_size_of_physics_does_not_grow_with_the_square(monkeypatch
         info_nce(z1, z2).backward()
     copies_and_gradients = 2 * (z1.nbytes + z2.nbytes)
     peak = peak_bytes(profile)
-    # The tiles, and what autograd holds at a time for the normalisation and the positives: the size of three views.
-    assert copies_and_gradients < peak < copies_and_gradients + 3 * z1.nbytes + 5e6
+    assert copies_and_gradients < peak < copies_and_gradients + 5e6
 
 
 @pytest.mark.parametrize(
