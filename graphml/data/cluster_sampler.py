@@ -4,7 +4,6 @@ PyG's `ClusterData` needs METIS from pyg-lib or torch-sparse, which are compiled
 streaming partition in NumPy stands in, and a partition made elsewhere is taken as it is.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 
-from graphml.data.neighbor_sampler import CompleteBatch, EpochShuffle, InducedNeighborSampler
+from graphml.data.neighbor_sampler import CompleteBatch, EpochShuffle, InducedNeighborSampler, LateStart
 
 NODE_TENSORS = ("x", "y", "train_mask", "val_mask", "test_mask")
 
@@ -99,11 +98,8 @@ class _Clusters(Dataset[Data]):
         return complete
 
 
-class _LateLoader(DataLoader[Data]):
-    """Start at the first batch: Lightning makes the iterator of a resumed run before it calls `set_epoch`."""
-
-    def __iter__(self) -> Iterator[Data]:  # type: ignore[override]
-        yield from super().__iter__()
+class _LateLoader(LateStart, DataLoader[Data]):  # type: ignore[misc]
+    pass
 
 
 def cluster_loader(

@@ -172,11 +172,15 @@ class CompleteBatch(BaseTransform):
         return data
 
 
-class _LateNeighborLoader(NeighborLoader):
-    """Start at the first batch: Lightning makes the iterator of a resumed run before it calls `set_epoch`."""
+class LateStart:
+    """Mixin of a loader that starts at its first batch: Lightning makes a resumed run's iterator before `set_epoch`."""
 
     def __iter__(self) -> Iterator[Data]:
-        yield from super().__iter__()
+        yield from super().__iter__()  # type: ignore[misc]
+
+
+class _LateNeighborLoader(LateStart, NeighborLoader):
+    pass
 
 
 def neighbor_loader(

@@ -5,10 +5,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd import forward_ad
 
 from graphml.losses.precision import full_precision
 from graphml.ops import contrastive_logsumexp
+from graphml.ops.forward_mode import in_forward_mode
 
 
 @full_precision
@@ -32,9 +32,7 @@ def info_nce(z1: Tensor, z2: Tensor, tau: float = 0.5) -> Tensor:
     """
     if z1.shape != z2.shape or z1.dim() != 2:
         raise ValueError(f"z1, z2: expected two matrices [N, d] of one shape, got {tuple(z1.shape)}, {tuple(z2.shape)}")
-    if not tau > 0:  # NaN too
-        raise ValueError(f"tau: expected a temperature > 0, got {tau}")
-    if torch.compiler.is_compiling() or forward_ad._current_level >= 0:
+    if torch.compiler.is_compiling() or in_forward_mode():
         return _composed(z1, z2, tau)
     loss: Tensor = _InfoNCE.apply(z1, z2, tau)[0]  # type: ignore[no-untyped-call]
     return loss

@@ -4,13 +4,18 @@ import torch
 from torch.autograd import forward_ad
 
 
+def in_forward_mode() -> bool:
+    """Whether a forward-mode derivative is being taken: under ``torch.func.jvp`` or ``forward_ad.dual_level``."""
+    return bool(forward_ad._current_level >= 0)
+
+
 def refuse_forward_mode() -> None:
     """Raise under forward-mode differentiation, where an operator of torch.library would drop the tangent silently.
 
     Raises:
         NotImplementedError: Under ``torch.func.jvp`` or ``forward_ad.dual_level``.
     """
-    if forward_ad._current_level >= 0:
+    if in_forward_mode():
         raise NotImplementedError(
             "forward-mode derivatives (torch.func.jvp) are not available inside torch.compile, where the operators of "
             "graphml.ops are custom ops without tangents: call torch.func.jvp outside of compiled code"
