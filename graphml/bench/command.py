@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import graphml
+from graphml.study.command import positive
 
 DESCRIPTION = """\
 Run the benchmarks of experiments/benchmarks/: this library's operators and loaders beside their peers, in turns in one
@@ -44,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="small sizes only: minutes instead of a quarter of an hour"
     )
-    parser.add_argument("--threads", metavar="N", type=int, default=1, help="threads of torch (default: 1)")
+    parser.add_argument("--threads", metavar="N", type=positive, default=1, help="threads of torch (default: 1)")
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path("runs/bench"), help="default: runs/bench")
     return parser
 

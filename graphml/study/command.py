@@ -40,11 +40,11 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="the study's YAML file")
-    parser.add_argument("--seeds", metavar="N", type=_positive, default=5, help="how many seeds (default: 5)")
+    parser.add_argument("--seeds", metavar="N", type=positive, default=5, help="how many seeds (default: 5)")
     parser.add_argument("--first-seed", metavar="K", type=_natural, default=0, help="the first of them (default: 0)")
     parser.add_argument("--variants", metavar="NAME", nargs="+", help="run only these (default: all)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the results (default: runs/STUDY)")
-    parser.add_argument("--jobs", metavar="N", type=_positive, default=1, help="runs at a time (default: 1)")
+    parser.add_argument("--jobs", metavar="N", type=positive, default=1, help="runs at a time (default: 1)")
     parser.add_argument("--overwrite", action="store_true", help="forget earlier rows of these variants")
     parser.add_argument("--data.root", dest="root", metavar="DIR", help="where the datasets are on this machine")
     return parser
@@ -97,7 +97,15 @@ def _natural(text: str) -> int:
     return value
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read an option that is an integer of at least 1.
+
+    Args:
+        text: What the user wrote.
+
+    Raises:
+        argparse.ArgumentTypeError: If the number is below 1.
+    """
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected 1 or more, got {text}")

@@ -58,6 +58,12 @@ def test_wrong_name_is_refused_with_the_right_ones(checkout: Path, capsys: pytes
     assert "no benchmark sum; there are sums" in capsys.readouterr().err
 
 
+def test_number_of_threads_must_be_positive(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["bench", "--threads", "0"])
+    assert "expected 1 or more, got 0" in capsys.readouterr().err
+
+
 def test_an_installed_package_says_that_it_needs_a_checkout(capsys: pytest.CaptureFixture[str]):
     assert main(["bench"]) == 2
     assert "no benchmarks in" in (error := capsys.readouterr().err)
