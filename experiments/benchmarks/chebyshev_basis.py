@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import ChebConv
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.data.samples import power_law
 from graphml.nn import WaveletFilter
 from graphml.ops import adjacency_pattern, chebyshev_basis, chebyshev_filter, symmetric_normalize

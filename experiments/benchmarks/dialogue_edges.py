@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.data import DialogueBatch
 from graphml.data.samples import synthetic_dialogues
 from graphml.ops import (

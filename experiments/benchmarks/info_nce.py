@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.losses import info_nce
 from graphml.ops import contrastive_logsumexp
 

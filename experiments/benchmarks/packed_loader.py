@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.data import AddDialogueEdges, PackedDialogues, PackedLoader
 from graphml.data.samples import synthetic_dialogues
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import FastRGCNConv, RGCNConv
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.ops import relation_pattern, relation_product
 
 RELATIONS = 8

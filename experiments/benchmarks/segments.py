@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import segment, softmax
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.ops import segment_max, segment_mean, segment_softmax, segment_sum
 
 OURS = {"sum": segment_sum, "mean": segment_mean, "max": segment_max}

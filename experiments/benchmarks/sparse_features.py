@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.nn import FeatureLinear
 
 SHAPES = {"Cora": (2_708, 1_433, 0.0127), "CiteSeer": (3_327, 3_703, 0.0085), "PubMed": (19_717, 500, 0.1)}

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 from torch_geometric.nn import SimpleConv
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.data.samples import power_law
 from graphml.ops import adjacency_pattern, spmm
 

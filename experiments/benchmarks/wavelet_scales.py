@@ -8,7 +8,7 @@ import functools
 
 import torch
 
-from graphml.bench import Result, compare
+from graphml.bench.measure import Result, compare
 from graphml.data import NodeDataModule
 from graphml.data.samples import contextual_sbm
 from graphml.nn import WaveletConv

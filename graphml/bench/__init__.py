@@ -1,5 +1,5 @@
-"""Side-by-side benchmarks: measurement, table and chart. The benchmarks themselves lie in experiments/benchmarks/."""
+"""Side-by-side benchmarks: measurement, table and chart. The benchmarks themselves lie in experiments/benchmarks/.
 
-from graphml.bench.measure import Result, compare, copy_bandwidth
-
-__all__ = ["Result", "compare", "copy_bandwidth"]
+On the command line ``graphml bench``; a benchmark takes its :func:`graphml.bench.measure.compare`. Nothing is imported
+here, so that ``graphml bench --help`` answers at once.
+"""

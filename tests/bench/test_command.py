@@ -6,7 +6,7 @@ from graphml.bench import command
 from graphml.cli import main
 
 GOOD = """
-from graphml.bench import compare
+from graphml.bench.measure import compare
 
 def benchmark(quick):
     work = range(100 if quick else 10_000)

@@ -4,8 +4,7 @@ import time
 import pytest
 import torch
 
-from graphml.bench import compare, copy_bandwidth
-from graphml.bench.measure import peak_mib
+from graphml.bench.measure import compare, copy_bandwidth, peak_mib
 
 
 def spend(seconds: float) -> None:
