@@ -1,20 +1,24 @@
 """Node data: datasets, splits, transforms, validation and the `NodeDataModule` that joins them; packed dialogues."""
 
 from graphml.data.cluster_sampler import cluster_loader, stream_partition
+from graphml.data.conversation import Conversations, FolderError, Utterance, read_folder, write_features, write_folder
 from graphml.data.neighbor_sampler import InducedNeighborSampler, neighbor_loader
 from graphml.data.node_datamodule import NodeDataModule
 from graphml.data.node_datasets import DatasetMissingError, load_node_dataset
-from graphml.data.packed import AddDialogueEdges, DialogueBatch, PackedDialogues
+from graphml.data.packed import AddDialogueEdges, PackedDialogues
 from graphml.data.packed_loader import LengthBucketSampler, PackedLoader
 from graphml.data.splits import NodeSplit, geom_gcn_split, public_split, random_split
 from graphml.data.transforms import AddSpectralDensity, SymmetricNormalization, ToSortedEdgeIndex, ToSparseFeatures
 from graphml.data.validation import validate_graph
+from graphml.ops import DialogueBatch
 
 __all__ = [
     "AddDialogueEdges",
     "AddSpectralDensity",
+    "Conversations",
     "DatasetMissingError",
     "DialogueBatch",
+    "FolderError",
     "InducedNeighborSampler",
     "LengthBucketSampler",
     "NodeDataModule",
@@ -24,12 +28,16 @@ __all__ = [
     "SymmetricNormalization",
     "ToSortedEdgeIndex",
     "ToSparseFeatures",
+    "Utterance",
     "cluster_loader",
     "geom_gcn_split",
     "load_node_dataset",
     "neighbor_loader",
     "public_split",
     "random_split",
+    "read_folder",
     "stream_partition",
     "validate_graph",
+    "write_features",
+    "write_folder",
 ]

@@ -1,92 +1,15 @@
 """Dialogues of different lengths without padding: all utterances end to end, a batch is an index into them."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from graphml.ops import DialogueEdges, dialogue_edges, speaker_direction
+from graphml.ops import DialogueBatch, DialogueLinks, dialogue_edges, speaker_direction
 from graphml.ops.dialogue_edges import Scheme, check_ragged, pointers
-
-
-@dataclasses.dataclass(frozen=True)
-class DialogueBatch:
-    """Some dialogues, their B lengths adding up to N utterances, end to end.
-
-    Attributes:
-        index: ``[B]`` number of each dialogue in the data it was selected from.
-        lengths: ``[B]`` utterances of each dialogue.
-        offsets: ``[B + 1]`` pointers: dialogue d holds the utterances ``offsets[d]`` to ``offsets[d + 1] - 1``.
-        batch: ``[N]`` dialogue of each utterance, from 0 to B - 1 (PyG's ``batch`` vector).
-        position: ``[N]`` place of each utterance in its dialogue, from 0.
-        speakers: ``[N]`` speaker of each utterance.
-        labels: ``[N, ...]`` label of each utterance, if there are labels.
-        features: For each modality its features ``[N, F]``.
-        edges: The dialogues' graph, where a transform has added it (see `AddDialogueEdges`).
-    """
-
-    index: Tensor
-    lengths: Tensor
-    offsets: Tensor
-    batch: Tensor
-    position: Tensor
-    speakers: Tensor
-    labels: Tensor | None
-    features: dict[str, Tensor]
-    edges: DialogueEdges | None = None
-
-    @property
-    def num_dialogues(self) -> int:
-        """Number of dialogues B."""
-        return self.lengths.numel()
-
-    @property
-    def num_utterances(self) -> int:
-        """Number of utterances N."""
-        return self.speakers.numel()
-
-    def apply(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """Apply a function to each tensor.
-
-        Args:
-            function: What to apply.
-
-        Returns:
-            A batch of the results.
-        """
-        names = ("index", "lengths", "offsets", "batch", "position", "speakers")
-        return dataclasses.replace(
-            self,
-            **{name: function(getattr(self, name)) for name in names},
-            labels=None if self.labels is None else function(self.labels),
-            features={name: function(x) for name, x in self.features.items()},
-            edges=None if self.edges is None else DialogueEdges(*map(function, self.edges)),
-        )
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """Move to a device.
-
-        Args:
-            device: Where to.
-            non_blocking: Do not wait for copies from pinned memory.
-
-        Returns:
-            This batch if it lies there, else a copy that does.
-        """
-        if self.speakers.device == torch.device(device):
-            return self
-        return self.apply(lambda tensor: tensor.to(device, non_blocking=non_blocking))
-
-    def pin_memory(self) -> Self:
-        """Copy to pinned host memory.
-
-        Returns:
-            The copy.
-        """
-        return self.apply(lambda tensor: tensor.pin_memory())
 
 
 class PackedDialogues(Dataset[DialogueBatch]):
@@ -97,10 +20,12 @@ class PackedDialogues(Dataset[DialogueBatch]):
         speakers: ``[N]`` speaker of each utterance, the dialogues end to end.
         features: For each modality its features ``[N, F]``.
         labels: ``[N, ...]`` label of each utterance, or None.
+        links: Links between utterances of the same dialogue, numbered from 0 to N - 1, or None.
 
     Raises:
         TypeError: If ``lengths`` does not hold integers.
-        ValueError: If the sizes do not agree, a dialogue is empty, or tensors lie on different devices.
+        ValueError: If the sizes do not agree, a dialogue is empty, a link leaves its dialogue, or tensors lie on
+            different devices.
 
     Example:
         >>> import torch
@@ -112,13 +37,19 @@ class PackedDialogues(Dataset[DialogueBatch]):
     """
 
     def __init__(
-        self, lengths: Tensor, speakers: Tensor, features: Mapping[str, Tensor], labels: Tensor | None = None
+        self,
+        lengths: Tensor,
+        speakers: Tensor,
+        features: Mapping[str, Tensor],
+        labels: Tensor | None = None,
+        links: DialogueLinks | None = None,
     ) -> None:
         self.host_lengths = lengths.cpu()  # a batch's size is then known without waiting for the device
         self.lengths, self.speakers, self.labels = lengths, speakers, labels
         self.features = dict(features)
         self._check()
         self.offsets = pointers(lengths)
+        self._links = None if links is None else _DialoguesLinks(links, self.offsets)
 
     @classmethod
     def from_dialogues(
@@ -185,7 +116,8 @@ class PackedDialogues(Dataset[DialogueBatch]):
         """
         labels = None if self.labels is None else self.labels.to(device)
         features = {name: x.to(device) for name, x in self.features.items()}
-        return type(self)(self.lengths.to(device), self.speakers.to(device), features, labels)
+        links = None if self._links is None else DialogueLinks(*(part.to(device) for part in self._links.links))
+        return type(self)(self.lengths.to(device), self.speakers.to(device), features, labels, links)
 
     def select(self, index: Sequence[int] | Tensor) -> DialogueBatch:
         """Gather dialogues, on the device, without waiting for it when ``index`` comes from the host.
@@ -220,6 +152,7 @@ class PackedDialogues(Dataset[DialogueBatch]):
             speakers=self.speakers.index_select(0, rows),
             labels=None if self.labels is None else self.labels.index_select(0, rows),
             features={name: x.index_select(0, rows) for name, x in self.features.items()},
+            links=None if self._links is None else self._links.select(host, chosen, offsets),
         )
 
     def _check(self) -> None:
@@ -241,6 +174,35 @@ class PackedDialogues(Dataset[DialogueBatch]):
                 )
         if self.speakers.dim() != 1:
             raise ValueError(f"speakers: expected a vector [num_utterances], got shape {tuple(self.speakers.shape)}")
+
+
+class _DialoguesLinks:
+    """Links of all dialogues, those of one dialogue together."""
+
+    def __init__(self, links: DialogueLinks, offsets: Tensor) -> None:
+        edge_index, weight = links
+        if edge_index.dim() != 2 or edge_index.size(0) != 2 or weight.shape != edge_index.shape[1:]:
+            got = f"{tuple(edge_index.shape)} and {tuple(weight.shape)}"
+            raise ValueError(f"links: expected edges [2, E] and weights [E], got {got}")
+        dialogue = torch.searchsorted(offsets, edge_index, right=True) - 1
+        if bool((dialogue[0] != dialogue[1]).any()) or bool((edge_index < 0).any() | (edge_index >= offsets[-1]).any()):
+            raise ValueError(f"links: expected both ends in one dialogue, from 0 to {int(offsets[-1]) - 1}")
+        order = torch.argsort(dialogue[1], stable=True)
+        self.links = DialogueLinks(edge_index[:, order], weight[order])
+        self.starts = offsets
+        counts = torch.bincount(dialogue[1], minlength=offsets.numel() - 1).to(offsets.dtype)
+        self.counts, self.host_counts, self.offsets = counts, counts.cpu(), pointers(counts)
+
+    def select(self, host: Tensor, chosen: Tensor, offsets: Tensor) -> DialogueLinks:
+        """Links of the chosen dialogues, whose utterances now start at the offsets given."""
+        total = int(self.host_counts[host].sum())
+        counts = self.counts.index_select(0, chosen)
+        which = torch.repeat_interleave(counts, output_size=total)
+        within = torch.arange(total, device=chosen.device, dtype=counts.dtype) - pointers(counts).index_select(0, which)
+        rows = within + self.offsets.index_select(0, chosen).index_select(0, which)
+        moved = (offsets[:-1] - self.starts.index_select(0, chosen)).index_select(0, which)
+        edge_index = self.links.edge_index.index_select(1, rows).to(moved.dtype) + moved
+        return DialogueLinks(edge_index, self.links.weight.index_select(0, rows))
 
 
 class AddDialogueEdges:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from graphml.data.packed import DialogueBatch, PackedDialogues
+from graphml.data.packed import PackedDialogues
+from graphml.ops import DialogueBatch
 
 T = TypeVar("T")
 

@@ -4,6 +4,7 @@ from graphml.ops.angular_similarity import angular_similarity
 from graphml.ops.chebyshev import chebyshev_basis
 from graphml.ops.chebyshev_filter import chebyshev_filter
 from graphml.ops.contrastive import contrastive_logsumexp
+from graphml.ops.dialogue_batch import DialogueBatch, DialogueLinks
 from graphml.ops.dialogue_edges import (
     DialogueEdges,
     dialogue_edges,
@@ -18,7 +19,9 @@ from graphml.ops.segment import segment_max, segment_mean, segment_softmax, segm
 from graphml.ops.sparse import SparsePattern, adjacency_pattern, matrix_pattern, spmm
 
 __all__ = [
+    "DialogueBatch",
     "DialogueEdges",
+    "DialogueLinks",
     "RelationPattern",
     "SparsePattern",
     "adjacency_pattern",
