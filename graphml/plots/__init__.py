@@ -1,9 +1,24 @@
 """Figures: functions from plain tensors and arrays to matplotlib figures, one figure a file."""
 
+from graphml.plots.confusion_matrix import confusion_matrix
 from graphml.plots.embedding_projection import embedding_projection
 from graphml.plots.filter_responses import filter_responses
+from graphml.plots.per_class_bars import per_class_bars
 from graphml.plots.ratio_chart import Ratio, ratio_chart
+from graphml.plots.relation_weights import relation_weights
+from graphml.plots.reliability_diagram import reliability_diagram
 from graphml.plots.study_bars import study_bars
 from graphml.plots.training_curve import training_curve
 
-__all__ = ["Ratio", "embedding_projection", "filter_responses", "ratio_chart", "study_bars", "training_curve"]
+__all__ = [
+    "Ratio",
+    "confusion_matrix",
+    "embedding_projection",
+    "filter_responses",
+    "per_class_bars",
+    "ratio_chart",
+    "relation_weights",
+    "reliability_diagram",
+    "study_bars",
+    "training_curve",
+]

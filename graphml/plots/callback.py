@@ -1,5 +1,6 @@
 """Callback: the figures of a run, beside its logs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,9 +8,14 @@ import pytorch_lightning as pl
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from graphml.evaluation import EmotionReport
 from graphml.io import atomic_write
+from graphml.plots.confusion_matrix import confusion_matrix
 from graphml.plots.embedding_projection import embedding_projection
 from graphml.plots.filter_responses import filter_responses
+from graphml.plots.per_class_bars import per_class_bars
+from graphml.plots.relation_weights import relation_weights
+from graphml.plots.reliability_diagram import reliability_diagram
 from graphml.plots.training_curve import training_curve
 from graphml.spectral import GRID_SIZE, cell_widths, spectral_grid
 
@@ -18,7 +24,10 @@ class FiguresCallback(pl.Callback):
     """Writes PNG figures to ``figures/`` in the log folder: what the task offers is drawn, the rest is left out.
 
     After ``fit`` the training loss (where ``train_loss`` is logged); after ``test`` the embeddings (where the task
-    keeps ``embeddings`` and ``labels``) and the filters of each layer (where its encoder has ``wavelet_layers``).
+    keeps ``embeddings`` and ``labels``), the filters of each layer (where its encoder has ``wavelet_layers``), the
+    confusion matrix, the F1 of each class and the reliability (where it keeps a ``report``, see
+    :func:`graphml.evaluation.emotion_report`), and the attention of each relation (where it keeps
+    ``relation_attention``: the names of the R relations and a tensor [R]).
 
     Args:
         enabled: Draw at all.
@@ -62,7 +71,7 @@ class FiguresCallback(pl.Callback):
             self._save(trainer, "training_curve", training_curve(list(self.losses), losses))
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw the embeddings and the filters.
+        """Draw the embeddings, the filters, the report and the relations.
 
         Args:
             trainer: The trainer, which knows the log folder and the data.
@@ -77,6 +86,15 @@ class FiguresCallback(pl.Callback):
         layers = getattr(getattr(pl_module, "encoder", None), "wavelet_layers", [])
         for number, layer in enumerate(layers, start=1):
             self._save(trainer, f"filters_layer{number}", _draw_filters(layer))
+        report: EmotionReport | None = getattr(pl_module, "report", None)
+        if report is not None:
+            confusion, bars = report.confusion, per_class_bars(report.class_f1, report.support, report.classes)
+            self._save(trainer, "confusion_matrix", confusion_matrix(confusion, report.classes))
+            self._save(trainer, "per_class", bars)
+            self._save(trainer, "reliability", reliability_diagram(report.confidence, report.correct))
+        attention: tuple[Sequence[str], Tensor] | None = getattr(pl_module, "relation_attention", None)
+        if attention is not None:
+            self._save(trainer, "relation_weights", relation_weights(attention[1], attention[0]))
 
     def _draws(self, trainer: pl.Trainer) -> bool:
         return self.enabled and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]

@@ -42,6 +42,26 @@ def tidy(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
+def annotate_bars(axes: Axes, values: NDArray[np.float64], texts: list[str]) -> None:
+    """Write a text behind each of some horizontal bars, readable where a line crosses it.
+
+    Args:
+        axes: Axes to change in place, with a bar at each of the heights 0, 1, 2 ...
+        values: Length of each bar.
+        texts: What to write.
+    """
+    behind: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+    for row, (value, text) in enumerate(zip(values.tolist(), texts, strict=True)):
+        style: dict[str, Any] = {
+            "textcoords": "offset points",
+            "va": "center",
+            "fontsize": 9,
+            "color": "#222222",
+            "bbox": behind,
+        }
+        axes.annotate(text, (value, row), (5, 0), **style)
+
+
 def to_array(values: Any) -> NDArray[np.float64]:
     """Return a tensor on any device, an array or a sequence as an array of doubles.
 

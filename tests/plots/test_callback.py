@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from graphml.evaluation import emotion_report
 from graphml.nn import WaveletConv
 from graphml.plots.callback import FiguresCallback
 
@@ -37,6 +38,18 @@ class Task(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+class Emotions(Task):
+    """Keeps a report and the attention of its relations, as the emotion task does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.encoder
+
+    def test_step(self, batch: Tensor, batch_idx: int) -> None:
+        self.report = emotion_report(torch.eye(3), torch.arange(3), ["happy", "sad", "neutral"])
+        self.relation_attention = (["past", "future"], torch.tensor([0.4, 0.6]))
 
 
 class Silent(Task):
@@ -79,6 +92,11 @@ def test_draws_what_the_task_offers(tmp_path: Path) -> None:
     assert drawn(tmp_path, Task(), callback) == names
     assert all((tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
     assert [round(float(loss), 4) for loss in callback.losses.values()] == [1.0, 0.64, 0.4096]
+
+
+def test_draws_the_report_and_the_relations_of_an_emotion_task(tmp_path: Path) -> None:
+    names = ["confusion_matrix.png", "per_class.png", "relation_weights.png", "reliability.png", "training_curve.png"]
+    assert drawn(tmp_path, Emotions(), FiguresCallback()) == names
 
 
 def test_draws_nothing_for_a_task_that_offers_nothing(tmp_path: Path) -> None:
