@@ -18,7 +18,7 @@ import graphml.tasks  # its classes can then be named without their module: --mo
 from graphml.callbacks import EpochProgressBar, PredictionWriter, SparseCheckpoint
 from graphml.plots.callback import FiguresCallback
 
-LINKED = ("in_channels", "num_classes")
+LINKED = ("in_channels", "num_classes", "num_speakers")
 """What the data module knows and the model needs: never written in a configuration."""
 
 TRAINER_DEFAULTS = {"deterministic": True, "max_epochs": 100, "log_every_n_steps": 1, "default_root_dir": "runs"}
@@ -99,7 +99,8 @@ class GraphmlCLI(LightningCLI):
         parser.add_lightning_class_args(FiguresCallback, "figures")
         parser.set_defaults({"data": {"class_path": "graphml.data.NodeDataModule"}})
         for name in LINKED:
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+            size = functools.partial(getattr, name=name)
+            parser.link_arguments("data", f"model.init_args.{name}", compute_fn=size, apply_on="instantiate")
 
     def _parse_ckpt_path(self) -> None:
         """Take the model's options from the checkpoint, as Lightning does, but never in silence.
