@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from graphml.data.features import contours
-from graphml.data.features.contours import HOP, SHAPE, SPECTRUM, STATISTICS, WINDOW, decibels, delta
+from graphml.data.features.contours import HOP, PITCH_WINDOW, SHAPE, SPECTRUM, STATISTICS, WINDOW, decibels, delta
 from graphml.data.features.recording import AudioError, read_recording
 
 CONTOURS = (*SPECTRUM, *SHAPE, "energy", "energy_delta")
@@ -102,6 +102,9 @@ class AudioFeatures:
 
         rate = self.sample_rate
         window, hop = round(WINDOW * rate), round(HOP * rate)
+        seconds = len(samples) / rate
+        # One frame of the pitch at least; the frames of padding alone do not count as active.
+        samples = np.pad(samples, (0, max(0, round(PITCH_WINDOW * rate) - len(samples))))
         bins = 2 ** (window - 1).bit_length()
         power = np.abs(librosa.stft(samples, n_fft=bins, win_length=window, hop_length=hop)).astype(np.float64) ** 2
         rms = librosa.feature.rms(y=samples, frame_length=window, hop_length=hop)[0]
@@ -116,7 +119,7 @@ class AudioFeatures:
         out: list[ArrayLike] = [
             contours.statistics(np.vstack(of_all), active).ravel(),
             contours.statistics(np.vstack(of_voice), voiced).ravel(),
-            [len(samples) / rate, *_timing(active, voiced, pitch, energy)],
+            [seconds, *_timing(active, voiced, pitch, energy)],
         ]
         return np.concatenate(out).astype(np.float32)
 
