@@ -183,7 +183,8 @@ class DERGCN(nn.Module):
             x, there[name] = split_missing(batch.features[name])
             known = self.project_in[name](x) * there[name].unsqueeze(1)  # the projection's bias is no feature
             hidden[name] = self.context[name](self.dropout(known + speaker), batch.lengths)
-        return self.dropout(self.fusion(hidden, there)[0])
+        fused: Tensor = self.dropout(self.fusion(hidden, there)[0])
+        return fused
 
     def _convolve(self, x: Tensor, edges: DialogueEdges, weight: Tensor) -> Tensor:
         """Representation of each node under each relation ``[N, R, H]``."""
@@ -194,5 +195,5 @@ class DERGCN(nn.Module):
     def _relations_there(self, edges: DialogueEdges, num_nodes: int) -> Tensor:
         """Whether a relation has an edge into a node ``[N, R]``; the self relation always has."""
         there = edges.relation.new_zeros(num_nodes * len(self.relation_names), dtype=torch.bool)
-        there[edges.edge_index[1] * len(self.relation_names) + edges.relation] = True
+        there.index_fill_(0, edges.edge_index[1] * len(self.relation_names) + edges.relation, True)
         return there.view(num_nodes, len(self.relation_names))

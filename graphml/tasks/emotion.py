@@ -248,7 +248,8 @@ class EmotionTask(Task):
 
     def predict_step(self, batch: DialogueBatch, batch_idx: int) -> Tensor:
         """Probabilities ``[N, num_classes]`` of the batch's utterances."""
-        return self(batch).softmax(dim=1)
+        logits: Tensor = self(batch)
+        return logits.softmax(dim=1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the data know."""
@@ -278,6 +279,6 @@ class EmotionTask(Task):
         self._seen.append((logits.cpu(), batch.labels.cpu(), attention))
 
     def _report(self) -> tuple[EmotionReport, float]:
-        logits, labels = (torch.cat([row[column] for row in self._seen]) for column in (0, 1))
+        logits, labels = torch.cat([row[0] for row in self._seen]), torch.cat([row[1] for row in self._seen])
         loss = F.cross_entropy(logits, labels, ignore_index=-1)
         return emotion_report(logits.softmax(dim=1), labels, self.classes), float(loss)

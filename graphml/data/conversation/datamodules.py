@@ -11,7 +11,7 @@ from graphml.data.conversation.splits import move_to_validation, random_dialogue
 from graphml.data.conversation.table import Conversations
 from graphml.data.node_datasets import DatasetMissingError
 
-# What the literature calls 4-way: happy and excited as one, frustrated left out; or both excited and frustrated left out.
+# What the literature calls 4-way: happy and excited as one, or excited left out; frustrated is left out of both.
 FOUR_WAY = {
     "4-way-merged": {"happy": "happy", "excited": "happy", "sad": "sad", "neutral": "neutral", "angry": "angry"},
     "4-way-dropped": {"happy": "happy", "sad": "sad", "neutral": "neutral", "angry": "angry"},
