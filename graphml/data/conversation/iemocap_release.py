@@ -64,8 +64,12 @@ def read_iemocap_release(path: str | Path) -> Conversations:
     rank = {name: number for number, name in enumerate(IEMOCAP_VALIDATION)}
     order = sorted(dialogues, key=lambda name: (name.startswith("Ses05"), rank.get(name, len(rank)), name))
     utterances = [u for name in order for u in dialogues[name]]
+    try:
+        conversations = Conversations(utterances, IEMOCAP_CLASSES)
+    except ValueError as error:
+        raise FolderError(f"{path}: {error}") from error
     _warn(left_out, utterances, len(SESSIONS) - len(sessions))
-    return Conversations(utterances, IEMOCAP_CLASSES)
+    return conversations
 
 
 def _read_dialogue(session: Path, file: Path, left_out: Counter[str]) -> list[Utterance]:

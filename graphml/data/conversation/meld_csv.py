@@ -119,6 +119,8 @@ def _read_split(file: Path, split: str, corpus: _Corpus) -> list[Utterance]:
             except ValueError as error:
                 raise FolderError(f"line {reader.line_num}: {error}") from error
             dialogues[u.dialogue][number] = u
+        if not dialogues:
+            raise FolderError("expected at least one utterance, got none")
     except (csv.Error, ValueError) as error:
         raise FolderError(f"{file}: {error}") from error
     ordered = ([dialogue[number] for number in sorted(dialogue)] for dialogue in dialogues.values())
