@@ -154,6 +154,7 @@ def _seconds(text: str, table: Path, line: int, column: str) -> float:
 
 def _read_features(file: Path, utterances: Sequence[Utterance]) -> NDArray[np.float32]:
     try:
+        # ZipFile first, as np.load takes a .npy of this name too and gives an array
         with zipfile.ZipFile(file), np.load(file, allow_pickle=False) as arrays:
             dialogue, utterance, features = (arrays[name] for name in ("dialogue", "utterance", "features"))
     except (KeyError, ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:

@@ -149,7 +149,7 @@ def _speaker(name: str) -> str:
     if name.startswith("["):
         try:
             names = ast.literal_eval(name)
-        except (SyntaxError, RecursionError, MemoryError) as error:
+        except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
             raise ValueError(f"expected a list of speakers, got {name!r}") from error
         name = ", ".join(map(str, names))
     if not name:

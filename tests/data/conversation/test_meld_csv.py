@@ -131,7 +131,7 @@ def test_emorynlp_has_lists_of_speakers_and_scenes_of_episodes(tmp_path):
     assert read.dialogues == ["train_s1e15_scene3", "dev_s1e15_scene3", "test_s1e15_scene3"]
     assert read.utterances[0][1:6] == ("utt1", "Ross Geller, Joey", 0, 1.209, "Hi.")
     assert read.utterances[0].label == "joyful"
-    for wrong in ("['Ross'", "[__import__('os')]", "[]"):
+    for wrong in ("['Ross'", "[__import__('os')]", "[{[]}]", "[]"):
         with pytest.raises(FolderError, match="line 2: "):
             read_emorynlp(save_emorynlp(tmp_path, wrong))
 
