@@ -52,7 +52,9 @@ def test_rows_that_are_there_are_not_made_again(folder: Path):
 
 def test_a_modality_that_all_utterances_lack_has_no_entry():
     conversations = Conversations([Utterance("d", "0", "A", text="so glad")], [])
-    features = extract_features(conversations, {"audio": AudioFeatures(), "text": TfidfSvd().fit(["so glad", "so sad"])})
+    features = extract_features(
+        conversations, {"audio": AudioFeatures(), "text": TfidfSvd().fit(["so glad", "so sad"])}
+    )
     assert set(features) == {"text"}
 
 
