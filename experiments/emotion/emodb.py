@@ -1,10 +1,10 @@
 """How much emotion the audio features hold: EmoDB, one speaker left out at a time, under three standard classifiers.
 
-``python experiments/emotion/emodb.py --data DIR`` reads DIR/labels.csv and the recordings beside it (datasets/emodb.md).
-Measured is the unweighted average recall (UAR). C is chosen by leaving out one training speaker at a time; classes weigh
-alike. ``speaker`` normalises each speaker by their own mean and deviation, as the field does: it needs no labels, but
-all of a speaker's recordings, those of the test speaker too. ``train`` takes mean and deviation of the training
-speakers, as a system must that hears one recording of a stranger.
+``python experiments/emotion/emodb.py --data DIR`` reads DIR/labels.csv and the recordings beside it, as
+datasets/emodb.md describes them. Measured is the unweighted average recall (UAR). C is chosen by leaving out one
+training speaker at a time; classes weigh alike. ``speaker`` normalises each speaker by their own mean and deviation, as
+the field does: it needs no labels, but all of a speaker's recordings, those of the test speaker too. ``train`` takes
+mean and deviation of the training speakers, as a system must that hears one recording of a stranger.
 """
 
 import argparse
@@ -38,7 +38,7 @@ MODELS: dict[str, tuple[BaseEstimator, Sequence[float]]] = {
         LogisticRegression(class_weight="balanced", max_iter=2000),
         (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
     ),
-    "linear SVM": (LinearSVC(class_weight="balanced"), (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)),
+    "linear SVM": (LinearSVC(class_weight="balanced", max_iter=10_000, random_state=0), (1e-5, 1e-4, 1e-3, 1e-2)),
     "RBF SVM": (SVC(class_weight="balanced"), (0.1, 1.0, 10.0, 100.0)),
 }
 SHOWN = ("linear SVM", "speaker")
@@ -142,7 +142,7 @@ def main(args: Sequence[str] | None = None) -> None:
     with atomic_write(options.out / "emodb.csv") as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerows([Row._fields, *rows])
-    figure = draw_confusion(corpus.emotions, predictions[SHOWN], f"EmoDB, {SHOWN[0]}, percent of each emotion")
+    figure = draw_confusion(corpus.emotions, predictions[SHOWN], f"EmoDB, {SHOWN[0]}: percent of each emotion")
     with atomic_write(options.out / "figures" / "emodb-confusion.png") as temporary:
         figure.savefig(temporary)
     print(table(corpus, rows, predictions))
