@@ -14,6 +14,7 @@ commands:
   test       evaluate a checkpoint on the test data: graphml test --config FILE --ckpt_path FILE
   predict    write the predictions of a checkpoint, such as the embeddings of all nodes
   study      run all variants of a study over several seeds, and print the table
+  annotate   emotions of your own conversations, as a table and as a page: graphml annotate CHECKPOINT FOLDER
   bench      time the operators and loaders beside their peers (from a checkout)
 
 'graphml COMMAND --help' tells more of each.
@@ -40,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"graphml {__version__}")
     parser.add_argument(
-        "command", choices=[*TRAINING_COMMANDS, "study", "bench"], metavar="COMMAND", help=argparse.SUPPRESS
+        "command", choices=[*TRAINING_COMMANDS, "study", "bench", "annotate"], metavar="COMMAND", help=argparse.SUPPRESS
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -68,6 +69,10 @@ def main(args: list[str] | None = None) -> int:
         from graphml.bench import command as bench
 
         return bench.main(parsed.arguments)
+    if parsed.command == "annotate":
+        from graphml.annotate import command as annotate
+
+        return annotate.main(parsed.arguments)
     from graphml import lightning_cli
 
     return lightning_cli.main([parsed.command, *parsed.arguments])
