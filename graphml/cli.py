@@ -41,7 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"graphml {__version__}")
     parser.add_argument(
-        "command", choices=[*TRAINING_COMMANDS, "study", "bench", "annotate"], metavar="COMMAND", help=argparse.SUPPRESS
+        "command", choices=[*TRAINING_COMMANDS, "study", "annotate", "bench"], metavar="COMMAND", help=argparse.SUPPRESS
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser

@@ -128,6 +128,7 @@ def prepare(conversations: Conversations, models: Sequence[EmotionModel]) -> lis
     """
     extracted: dict[bytes, NDArray[np.float32]] = {}
     packed = []
+    absent: dict[str, None] = {}
     for model in models:
         features: dict[str, NDArray[np.float32]] = {}
         for name in model.in_channels:
@@ -138,15 +139,18 @@ def prepare(conversations: Conversations, models: Sequence[EmotionModel]) -> lis
                 if key not in extracted:
                     extracted[key] = _extract(conversations, name, model.extractors[name])
                 features[name] = extracted[key]
-        packed.append(_pack(conversations.with_features(_complete(features, model.in_channels, conversations))))
+        present = {name: x for name, x in features.items() if not np.isnan(x).all()}
+        absent |= dict.fromkeys(name for name in model.in_channels if name not in present)
+        packed.append(_pack(conversations.with_features(_complete(present, model.in_channels, conversations))))
+    for name in absent:
+        print(f"graphml annotate: warning: no {name} features: predicting without them", file=sys.stderr)
     return packed
 
 
 def _complete(
-    features: dict[str, NDArray[np.float32]], widths: Mapping[str, int], conversations: Conversations
+    present: dict[str, NDArray[np.float32]], widths: Mapping[str, int], conversations: Conversations
 ) -> dict[str, NDArray[np.float32]]:
     """Check the widths, and mark what is missing by rows of NaN."""
-    present = {name: x for name, x in features.items() if not np.isnan(x).all()}
     if not present:
         raise InputError(
             f"expected features of {' or '.join(widths)}, got none: add {' or '.join(f'{name}.npz' for name in widths)}"
@@ -154,8 +158,6 @@ def _complete(
         )
     out = {}
     for name, width in widths.items():
-        if name not in present:
-            print(f"graphml annotate: warning: no {name} features: predicting without them", file=sys.stderr)
         out[name] = present.get(name, np.full((len(conversations.utterances), width), np.nan, np.float32))
         if out[name].shape[1] != width:
             raise InputError(

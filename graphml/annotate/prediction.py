@@ -86,7 +86,8 @@ def annotate(
                 parts.append(model.probabilities(batch, samples if single else 0, seed).cpu())
                 found = model.relations(batch)
                 if found is not None:
-                    edges.append(RelationEdges(found.edge_index.cpu() + start, *found[1:]))
+                    shifted = found.edge_index.cpu().long() + start
+                    edges.append(RelationEdges(shifted, found.relation, found.weight, found.names))
                 start += batch.num_utterances
         predictions.append(torch.cat(parts, dim=1))
     p = torch.cat(predictions).double()
@@ -119,7 +120,7 @@ def strongest(edges: Sequence[RelationEdges], num_models: int = 1, most: int = S
     for part in edges:
         number = torch.tensor([names.index(name) for name in part.names], dtype=torch.int64)
         relation = number[part.relation.cpu().long()]
-        rows.append(torch.stack([part.edge_index[1].long(), part.edge_index[0].long(), relation], dim=1))
+        rows.append(torch.stack([part.edge_index[1], part.edge_index[0], relation], dim=1))
         weights.append(part.weight.detach().cpu().double())
     row, weight = torch.cat(rows).numpy(), torch.cat(weights).numpy()
     others = row[:, 0] != row[:, 1]

@@ -35,6 +35,4 @@ def write_table(path: Path, annotations: Annotations) -> None:
         ):
             times = ["" if math.isnan(time) else f"{time:g}" for time in (u.start, u.end)]
             numbers = [f"{value:.6f}" for value in (*p, top, *uncertainty)]
-            writer.writerow(
-                [*u[:3], *times, u.text, annotations.classes[number], *numbers, u.label],
-            )
+            writer.writerow([*u[:3], *times, u.text, annotations.classes[number], *numbers, u.label])

@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 EXECUTABLE = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE = 120
+"""Seconds until a browser that does not answer is given up: on a busy machine it takes its time."""
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -53,6 +55,7 @@ class Chromium:
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.send(f"{domain}.enable")
+        self.send("Performance.enable", timeDomain="threadTicks")
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
         """Send a command and return its result; events that come meanwhile are noted."""
@@ -73,7 +76,7 @@ class Chromium:
         self.requests.clear()
         self.errors.clear()
         self.send("Page.navigate", url=page.as_uri())
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while self.run("document.readyState + location.protocol") != "completefile:":
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{page} did not load")
@@ -107,6 +110,10 @@ class Chromium:
             extra = {"text": text} if text and kind == "keyDown" else {}
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, **extra)
 
+    def busy(self) -> float:
+        """Seconds of processor time that the page's thread has used."""
+        return {m["name"]: m["value"] for m in self.send("Performance.getMetrics")["metrics"]}["TaskDuration"]
+
     def __enter__(self) -> Self:
         return self
 
@@ -123,7 +130,7 @@ class Chromium:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            if not select.select([self._read], [], [], 30)[0]:
+            if not select.select([self._read], [], [], PATIENCE)[0]:
                 raise TimeoutError("the browser does not answer")
             part = os.read(self._read, 1 << 16)
             if not part:

@@ -39,7 +39,7 @@ def test_ensemble_of_different_emotions_is_refused(save: Save) -> None:
 def test_missing_modality_is_rows_of_nan_and_is_said(
     talk: Talk, make_task: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (packed,) = prepare(talk(), [make_task(["a", "b"], {"text": 8, "audio": 3})])
+    packed, _ = prepare(talk(), [make_task(["a", "b"], {"text": 8, "audio": 3})] * 2)
     assert bool(packed.features["audio"].isnan().all())
     assert packed.features["audio"].shape == (39, 3)
     assert capsys.readouterr().err == "graphml annotate: warning: no audio features: predicting without them\n"

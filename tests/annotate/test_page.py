@@ -219,8 +219,9 @@ def test_light_and_dark_differ(browser: Any, page: Path) -> None:
 def test_thousands_of_utterances_stay_usable(browser: Any, tmp_path: Path, annotated: Annotated) -> None:
     write_page(tmp_path / "page.html", annotated(dialogues=1, utterances=3000, samples=0))
     browser.open(tmp_path / "page.html")
-    took = browser.run("(() => { const t = performance.now(); choose(2999); return performance.now() - t })()")
-    assert took < 1000
+    before = browser.busy()
+    browser.run("choose(2999); document.body.getBoundingClientRect().height")
+    assert browser.busy() - before < 1  # second of the page's own time: a busy machine does not count
     assert browser.run("document.querySelector('.line.chosen').dataset.i") == "2999"
     assert browser.run("document.getElementById('scroller').scrollLeft") > 10_000
     assert browser.errors == []
