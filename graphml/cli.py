@@ -1,6 +1,7 @@
 """The command ``graphml``: finds the command that was asked for, and loads nothing else."""
 
 import argparse
+import importlib
 import sys
 
 from graphml import __version__
@@ -15,6 +16,7 @@ commands:
   predict    write the predictions of a checkpoint, such as the embeddings of all nodes
   features   make audio and text features of conversations, from their recordings and sentences
   study      run all variants of a study over several seeds, and print the table
+  annotate   emotions of your own conversations, as a table and as a page: graphml annotate CHECKPOINT FOLDER
   bench      time the operators and loaders beside their peers (from a checkout)
 
 'graphml COMMAND --help' tells more of each.
@@ -28,6 +30,12 @@ examples:
 """
 
 TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
+OTHER_COMMANDS = {
+    "features": "graphml.data.features.command",
+    "study": "graphml.study.command",
+    "annotate": "graphml.annotate.command",
+    "bench": "graphml.bench.command",
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -41,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"graphml {__version__}")
     parser.add_argument(
-        "command", choices=[*TRAINING_COMMANDS, "features", "study", "bench"], metavar="COMMAND", help=argparse.SUPPRESS
+        "command", choices=[*TRAINING_COMMANDS, *OTHER_COMMANDS], metavar="COMMAND", help=argparse.SUPPRESS
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -61,18 +69,9 @@ def main(args: list[str] | None = None) -> int:
     """
     parsed = build_parser().parse_args(sys.argv[1:] if args is None else args)
     # Imported here so that --help and --version answer at once, without torch.
-    if parsed.command == "features":
-        from graphml.data.features import command as features
-
-        return features.main(parsed.arguments)
-    if parsed.command == "study":
-        from graphml.study import command
-
-        return command.main(parsed.arguments)
-    if parsed.command == "bench":
-        from graphml.bench import command as bench
-
-        return bench.main(parsed.arguments)
+    if parsed.command in OTHER_COMMANDS:
+        status: int = importlib.import_module(OTHER_COMMANDS[parsed.command]).main(parsed.arguments)
+        return status
     from graphml import lightning_cli
 
     return lightning_cli.main([parsed.command, *parsed.arguments])

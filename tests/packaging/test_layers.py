@@ -29,7 +29,8 @@ MAY_IMPORT["callbacks"] = {"io"}
 MAY_IMPORT["lightning_cli"] = MAY_IMPORT["plots"] | {"plots", "callbacks"}
 MAY_IMPORT["study"] = MAY_IMPORT["lightning_cli"] | {"lightning_cli"}
 MAY_IMPORT["bench"] = {"io", "plots", "study"}
-MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study", "bench"}
+MAY_IMPORT["annotate"] = {"io", "ops", "data", "evaluation", "tasks"}
+MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study", "bench", "annotate"}
 MAY_IMPORT["__main__"] = {"cli"}
 
 LIGHT = {"ops", "spectral", "losses", "metrics", "nn", "models"}

@@ -36,7 +36,8 @@ def test_only_graphml_ships(wheel: zipfile.ZipFile) -> None:
 
 def test_every_module_ships_and_the_package_is_marked_as_typed(wheel: zipfile.ZipFile) -> None:
     modules = {str(file.relative_to(ROOT)) for file in (ROOT / "graphml").rglob("*.py")}
-    assert modules | {"graphml/py.typed"} <= set(wheel.namelist())
+    page = {f"graphml/annotate/page.{kind}" for kind in ("html", "css", "js")}
+    assert modules | {"graphml/py.typed"} | page <= set(wheel.namelist())
 
 
 def test_the_command_and_the_licence_are_in_the_metadata(wheel: zipfile.ZipFile) -> None:

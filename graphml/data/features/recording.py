@@ -37,7 +37,7 @@ def read_recording(path: str | Path, sample_rate: int) -> NDArray[np.float32]:
         raise AudioError(f"{file}: no such file")
     if file.suffix.lower() not in CONTAINERS:
         return _read(file, sample_rate, file)
-    from graphml.data.conversation.clip_audio import extract_audio  # type: ignore[import-not-found,unused-ignore]
+    from graphml.data.conversation.clip_audio import extract_audio
 
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "sound.wav"
