@@ -76,7 +76,7 @@ def load_model(path: str | Path) -> EmotionModel:
         raise InputError(f"{path}: expected a checkpoint of EmotionTask: {type(error).__name__}: {error}") from error
     if not isinstance(task, task_class):  # a checkpoint of the command line names its own class
         raise InputError(f"{path}: expected a checkpoint of EmotionTask, got one of {type(task).__name__}")
-    return task.eval()  # type: ignore[no-any-return]
+    return task.eval()
 
 
 def load_models(paths: Sequence[str | Path]) -> list[EmotionModel]:
@@ -171,15 +171,15 @@ def _complete(
 
 
 def _emotion_task() -> Any:
-    from graphml.tasks import EmotionTask  # type: ignore[attr-defined]
+    from graphml.tasks import EmotionTask
 
     return EmotionTask
 
 
 def _extract(conversations: Conversations, modality: str, state: dict[str, Any]) -> NDArray[np.float32]:
-    from graphml.data.features import extract_features, load_extractor  # type: ignore[import-not-found]
+    from graphml.data.features import extract_features, load_extractor
 
-    return extract_features(conversations, {modality: load_extractor(state)})[modality]  # type: ignore[no-any-return]
+    return extract_features(conversations, {modality: load_extractor(state)})[modality]
 
 
 def _pack(conversations: Conversations) -> PackedDialogues:
