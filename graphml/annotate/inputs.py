@@ -76,7 +76,8 @@ def load_model(path: str | Path) -> EmotionModel:
         raise InputError(f"{path}: expected a checkpoint of EmotionTask: {type(error).__name__}: {error}") from error
     if not isinstance(task, task_class):  # a checkpoint of the command line names its own class
         raise InputError(f"{path}: expected a checkpoint of EmotionTask, got one of {type(task).__name__}")
-    return task.eval()
+    model: EmotionModel = task.eval()
+    return model
 
 
 def load_models(paths: Sequence[str | Path]) -> list[EmotionModel]:

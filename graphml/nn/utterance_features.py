@@ -31,7 +31,7 @@ class UtteranceFeatures(nn.Module):
         self,
         in_channels: Mapping[str, int],
         relative: Sequence[str] = ("audio",),
-        embeddings: Sequence[str] = ("text", "visual"),
+        embeddings: Sequence[str] = ("text", "visual", "words"),
     ) -> None:
         super().__init__()
         self.in_channels = dict(in_channels)

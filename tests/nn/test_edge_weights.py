@@ -13,9 +13,7 @@ EDGES = dialogue_edges(torch.tensor([3, 2]), torch.tensor([0, 1, 0, 0, 1]))
 def test_the_angular_weight_falls_with_the_angle() -> None:
     x = torch.tensor([[1.0, 0.0], [0.0, 2.0], [-3.0, 0.0], [1.0, 1.0], [1.0, 1.0]])
     weight = AngularWeight(2)(x, EDGES)
-    found = {
-        pair: value for pair, value in zip(zip(*EDGES.edge_index.tolist(), strict=True), weight.tolist(), strict=True)
-    }
+    found = dict(zip(zip(*EDGES.edge_index.tolist(), strict=True), weight.tolist(), strict=True))
     assert math.isclose(found[0, 1], 0.5, abs_tol=1e-6)
     assert found[0, 2] < 0.01
     assert found[3, 4] > 0.99

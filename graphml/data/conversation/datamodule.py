@@ -12,6 +12,7 @@ from graphml.data.conversation.event_linker import EventLinker, Linker
 from graphml.data.conversation.missing import lose_modality
 from graphml.data.conversation.pack import pack
 from graphml.data.conversation.table import Conversations
+from graphml.data.features.text import TfidfSvd
 from graphml.data.packed import PackedDialogues
 from graphml.data.packed_loader import PackedLoader
 
@@ -23,6 +24,8 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         modalities: Modalities to use, in their order; default all that the corpus has. A corpus that lacks one is
             refused: nothing is filled with zeros.
         linker: What finds the event links; default `EventLinker`, shared words or, without texts, embeddings.
+        words: Features of a modality "words" made here: TF-IDF and SVD of the sentences, fitted on the training split;
+            0 for none. Beside embeddings of sentences it keeps the very words and marks, which tell of emotions.
         batch_size: Dialogues in a batch, at least 1.
         missing: For modalities the share of test utterances that lose it, such as ``{audio: 0.5}``.
         missing_seed: Seed of that draw.
@@ -33,17 +36,21 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         self,
         modalities: list[str] | None = None,
         linker: Linker | None = None,
+        words: int = 0,
         batch_size: int = 16,
         missing: dict[str, float] | None = None,
         missing_seed: int = 0,
         batch_seed: int = 0,
     ) -> None:
         super().__init__()
-        self.wanted, self.linker = modalities, linker
+        if words < 0:
+            raise ValueError(f"words: expected a number of features, or 0 for none, got {words}")
+        self.wanted, self.linker, self.words = modalities, linker, words
         self.batch_size, self.batch_seed = batch_size, batch_seed
         self.missing, self.missing_seed = missing or {}, missing_seed
         self._conversations: Conversations | None = None
         self._data: PackedDialogues | None = None
+        self.extractors: dict[str, dict[str, Any]] = {}  # state of what made each modality, where it is known
 
     @abc.abstractmethod
     def read(self) -> Conversations:
@@ -53,7 +60,7 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
     def conversations(self) -> Conversations:
         """The table, read on first use."""
         if self._conversations is None:
-            self._conversations = self._select(self.read())
+            self._conversations = self._add_words(self._select(self.read()))
         return self._conversations
 
     @property
@@ -143,6 +150,18 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         if self.data.device != device:
             self._data = self.data.to(device)
         return PackedLoader(self.data, self.batch_size, shuffle, index.tolist(), self.batch_seed)
+
+    def _add_words(self, found: Conversations) -> Conversations:
+        if not self.words:
+            return found
+        training = [u.text for u in found.utterances if u.split == "train" and u.text]
+        if not training:
+            raise ValueError(f"words: expected 0 for a corpus without sentences, got {self.words}")
+        encoder = TfidfSvd(self.words).fit(training)
+        self.extractors["words"] = encoder.state()
+        words = encoder.extract([u.text for u in found.utterances])
+        words[[not u.text for u in found.utterances]] = np.nan
+        return found.with_features({**found.features, "words": words})
 
     def _select(self, found: Conversations) -> Conversations:
         wanted = [*found.features] if self.wanted is None else self.wanted

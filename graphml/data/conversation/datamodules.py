@@ -9,6 +9,7 @@ from graphml.data.conversation.feature_pickles import IEMOCAP_CLASSES
 from graphml.data.conversation.read import read_conversations
 from graphml.data.conversation.splits import move_to_validation, random_dialogue_split
 from graphml.data.conversation.table import Conversations
+from graphml.data.features.extract import load_states
 from graphml.data.node_datasets import DatasetMissingError
 
 # What the literature calls 4-way: happy and excited as one, or excited left out; frustrated is left out of both.
@@ -116,6 +117,7 @@ class ConversationDataModule(EmotionDataModule):
     def read(self) -> Conversations:
         """Read the conversations."""
         found = read_conversations(self.path)
+        self.extractors |= load_states(self.path) if self.path.is_dir() else {}
         if any(u.split for u in found.utterances):
             return found
         return random_dialogue_split(found, self.val_fraction, self.test_fraction, self.split_seed)

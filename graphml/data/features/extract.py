@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from graphml.data.conversation import Conversations, Utterance
+from graphml.data.conversation.table import Conversations, Utterance
 from graphml.data.features.audio import AudioFeatures
 from graphml.data.features.recording import AudioError
 from graphml.data.features.text import HuggingFaceEncoder, SentenceTransformerEncoder, TfidfSvd

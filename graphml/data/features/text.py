@@ -15,7 +15,7 @@ BATCH = 32
 
 
 class TfidfSvd:
-    """Latent semantic analysis: words and pairs of words weighted by TF-IDF, reduced by a truncated SVD, length 1.
+    """Latent semantic analysis: words, marks such as "!" and pairs of them by TF-IDF, then a truncated SVD, length 1.
 
     Deerwester et al., "Indexing by Latent Semantic Analysis", JASIS 41(6), 1990. Needs no download. Fit it on the
     training sentences alone, so that test words weigh nothing.
@@ -53,7 +53,7 @@ class TfidfSvd:
             The extractor itself.
 
         Raises:
-            ValueError: If the sentences hold no word of two letters or more.
+            ValueError: If the sentences hold no word.
         """
         vectorizer = _vectorizer(max_features=self.max_terms)
         try:
@@ -239,7 +239,11 @@ class HuggingFaceEncoder:
 
 
 def _vectorizer(**options: Any) -> TfidfVectorizer:
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", **options)
+    # "!", "?!" and "..." are words here: of emotions they tell more than most words do.
+    pattern = r"(?u)\b\w+\b|[!?]+|\.\.+"
+    return TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=pattern, **options
+    )
 
 
 def _missing(package: str) -> ModuleNotFoundError:
