@@ -13,6 +13,7 @@ commands:
   validate   evaluate a checkpoint on the validation data
   test       evaluate a checkpoint on the test data: graphml test --config FILE --ckpt_path FILE
   predict    write the predictions of a checkpoint, such as the embeddings of all nodes
+  features   make audio and text features of conversations, from their recordings and sentences
   study      run all variants of a study over several seeds, and print the table
   annotate   emotions of your own conversations, as a table and as a page: graphml annotate CHECKPOINT FOLDER
   bench      time the operators and loaders beside their peers (from a checkout)
@@ -41,7 +42,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"graphml {__version__}")
     parser.add_argument(
-        "command", choices=[*TRAINING_COMMANDS, "study", "annotate", "bench"], metavar="COMMAND", help=argparse.SUPPRESS
+        "command",
+        choices=[*TRAINING_COMMANDS, "features", "study", "annotate", "bench"],
+        metavar="COMMAND",
+        help=argparse.SUPPRESS,
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -61,6 +65,10 @@ def main(args: list[str] | None = None) -> int:
     """
     parsed = build_parser().parse_args(sys.argv[1:] if args is None else args)
     # Imported here so that --help and --version answer at once, without torch.
+    if parsed.command == "features":
+        from graphml.data.features import command as features
+
+        return features.main(parsed.arguments)
     if parsed.command == "study":
         from graphml.study import command
 

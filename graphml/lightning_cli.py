@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ import graphml.tasks  # its classes can then be named without their module: --mo
 from graphml.callbacks import EpochProgressBar, PredictionWriter, SparseCheckpoint
 from graphml.plots.callback import FiguresCallback
 
-LINKED = ("in_channels", "num_classes")
+LINKED = ("in_channels", "num_classes", "num_speakers")
 """What the data module knows and the model needs: never written in a configuration."""
 
 TRAINER_DEFAULTS = {"deterministic": True, "max_epochs": 100, "log_every_n_steps": 1, "default_root_dir": "runs"}
@@ -99,7 +100,9 @@ class GraphmlCLI(LightningCLI):
         parser.add_lightning_class_args(FiguresCallback, "figures")
         parser.set_defaults({"data": {"class_path": "graphml.data.NodeDataModule"}})
         for name in LINKED:
-            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+            parser.link_arguments(
+                "data", f"model.init_args.{name}", compute_fn=_attribute(name), apply_on="instantiate"
+            )
 
     def _parse_ckpt_path(self) -> None:
         """Take the model's options from the checkpoint, as Lightning does, but never in silence.
@@ -149,7 +152,8 @@ class GraphmlCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer, with what suits graphs where the configuration names nothing else.
 
-        That is the CSV logger (nothing needs to be installed), checkpoints that cost little, and one progress bar.
+        That is the CSV logger (nothing needs to be installed), one progress bar, and a checkpoint: of the best epoch
+        where the task names a metric to ``monitor``, else of the last, at little cost.
 
         Args:
             **kwargs: Arguments of the trainer that go before the configuration.
@@ -160,12 +164,18 @@ class GraphmlCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         given = [*(config.callbacks or [])]
         if config.enable_checkpointing is not False and not any(isinstance(each, ModelCheckpoint) for each in given):
-            given.append(SparseCheckpoint())
+            monitor = getattr(self._get(self.config_init, "model"), "monitor", None)
+            given.append(SparseCheckpoint() if monitor is None else ModelCheckpoint(monitor=monitor, mode="max"))
         if config.enable_progress_bar is not False and not any(isinstance(each, ProgressBar) for each in given):
             given.append(EpochProgressBar())
         if config.logger in (None, True):
             kwargs["logger"] = CSVLogger(config.default_root_dir, name=self.subcommand)
         return super().instantiate_trainer(callbacks=given, **kwargs)
+
+
+def _attribute(name: str) -> Callable[[Any], Any]:
+    """Function that gives a size of the data, None where such data have no such size."""
+    return lambda data: getattr(data, name, None)
 
 
 def unwrapped(error: BaseException) -> BaseException:

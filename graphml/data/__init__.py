@@ -1,7 +1,18 @@
 """Node data: datasets, splits, transforms, validation and the `NodeDataModule` that joins them; packed dialogues."""
 
 from graphml.data.cluster_sampler import cluster_loader, stream_partition
-from graphml.data.conversation import Conversations, FolderError, Utterance, read_folder, write_features, write_folder
+from graphml.data.conversation import (
+    ConversationDataModule,
+    Conversations,
+    FolderError,
+    IEMOCAPDataModule,
+    MELDDataModule,
+    Utterance,
+    read_conversations,
+    read_folder,
+    write_features,
+    write_folder,
+)
 from graphml.data.neighbor_sampler import InducedNeighborSampler, neighbor_loader
 from graphml.data.node_datamodule import NodeDataModule
 from graphml.data.node_datasets import DatasetMissingError, load_node_dataset
@@ -15,12 +26,15 @@ from graphml.ops import DialogueBatch
 __all__ = [
     "AddDialogueEdges",
     "AddSpectralDensity",
+    "ConversationDataModule",
     "Conversations",
     "DatasetMissingError",
     "DialogueBatch",
     "FolderError",
+    "IEMOCAPDataModule",
     "InducedNeighborSampler",
     "LengthBucketSampler",
+    "MELDDataModule",
     "NodeDataModule",
     "NodeSplit",
     "PackedDialogues",
@@ -35,6 +49,7 @@ __all__ = [
     "neighbor_loader",
     "public_split",
     "random_split",
+    "read_conversations",
     "read_folder",
     "stream_partition",
     "validate_graph",

@@ -154,6 +154,7 @@ class PackedLoader:
         self.data, self.transform = data, transform
         self.device = data.device if device is None else torch.device(device)
         self.sampler = LengthBucketSampler(lengths, batch_size, shuffle, seed, bucket, rank, world_size)
+        self.batch_sampler = self.sampler  # Lightning asks evaluation loaders for it by this name
         self.num_workers = num_workers
         self._index = chosen.tolist()
         self._given = self._skip = 0

@@ -4,6 +4,17 @@ from graphml.losses.bootstrap import bootstrap_loss
 from graphml.losses.cca import cca_loss
 from graphml.losses.info_nce import info_nce
 from graphml.losses.local_global import local_global_loss
+from graphml.losses.minority_augmentation import augment_minority
+from graphml.losses.minority_contrastive import MinorityContrastiveLoss, minority_contrastive_loss
 from graphml.losses.scaled_cosine import scaled_cosine_error
 
-__all__ = ["bootstrap_loss", "cca_loss", "info_nce", "local_global_loss", "scaled_cosine_error"]
+__all__ = [
+    "MinorityContrastiveLoss",
+    "augment_minority",
+    "bootstrap_loss",
+    "cca_loss",
+    "info_nce",
+    "local_global_loss",
+    "minority_contrastive_loss",
+    "scaled_cosine_error",
+]

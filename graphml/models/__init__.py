@@ -1,11 +1,34 @@
-"""Whole networks as plain modules: the wavelet encoder and the encoders that it is compared with.
+"""Whole networks as plain modules: the wavelet encoder, models of conversations, and what they are compared with.
 
-Every encoder maps ``(x, edge_index, edge_weight, density)`` to node embeddings ``[N, out_channels]``.
+Every encoder maps ``(x, edge_index, edge_weight, density)`` to node embeddings ``[N, out_channels]``. Every model of
+conversations is made as ``Model(in_channels, num_classes, num_speakers, hidden_channels, dropout)`` and maps a
+`graphml.ops.DialogueBatch` to logits ``[N, num_classes]``.
 """
 
+from graphml.models.bidirectional_gru import BiGRU
+from graphml.models.cogmen import COGMEN
+from graphml.models.der_gcn import DERGCN, EncodedDialogues
+from graphml.models.dialogue_gcn import DialogueGCN
 from graphml.models.gcn_encoder import GCNEncoder, MLPEncoder
 from graphml.models.identity_encoder import IdentityEncoder
+from graphml.models.m3net import M3Net
+from graphml.models.mmgcn import MMGCN
 from graphml.models.polynomial_encoder import PolynomialEncoder
+from graphml.models.utterance_classifier import UtteranceClassifier
 from graphml.models.wavelet_encoder import WaveletEncoder
 
-__all__ = ["GCNEncoder", "IdentityEncoder", "MLPEncoder", "PolynomialEncoder", "WaveletEncoder"]
+__all__ = [
+    "COGMEN",
+    "DERGCN",
+    "MMGCN",
+    "BiGRU",
+    "DialogueGCN",
+    "EncodedDialogues",
+    "GCNEncoder",
+    "IdentityEncoder",
+    "M3Net",
+    "MLPEncoder",
+    "PolynomialEncoder",
+    "UtteranceClassifier",
+    "WaveletEncoder",
+]

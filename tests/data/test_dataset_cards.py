@@ -10,12 +10,13 @@ from graphml.data.node_datasets import DATASETS
 
 CARDS = Path(__file__).resolve().parents[2] / "datasets"
 HEADINGS = ["## Source", "## Licence", "## Access", "## Size", "## Labels", "## Citation"]
+NODES = {name.lower(): name for name in DATASETS}
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", sorted({*NODES, *(card.stem for card in CARDS.glob("*.md"))}))
 def test_each_dataset_has_a_complete_card(name):
-    lines = (CARDS / f"{name.lower()}.md").read_text().splitlines()
-    assert f"Name: `{name}`" in lines
+    lines = (CARDS / f"{name}.md").read_text().splitlines()
+    assert f"Name: `{NODES.get(name, name)}`" in lines
     assert [line for line in lines if line.startswith("## ")] == HEADINGS
     for heading, following in itertools.pairwise(lines):
         assert not heading.startswith("## ") or following.strip(), f"{heading} is empty"

@@ -43,6 +43,7 @@ BROUGHT_BY = {
     "numpy": "torch-geometric",
     "threadpoolctl": "scikit-learn",
     "tqdm": "torch-geometric",
+    "transformers": "sentence-transformers",
     "yaml": "jsonargparse",
 }
 MODULE_OF = {"scikit-learn": "sklearn"}  # where it is not the distribution's name with underscores

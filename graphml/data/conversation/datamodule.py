@@ -1,0 +1,153 @@
+"""What the data modules of conversations share: modalities, event links, batches on the device."""
+
+import abc
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from graphml.data.conversation.event_linker import EventLinker, Linker
+from graphml.data.conversation.missing import lose_modality
+from graphml.data.conversation.pack import pack
+from graphml.data.conversation.table import Conversations
+from graphml.data.packed import PackedDialogues
+from graphml.data.packed_loader import PackedLoader
+
+
+class EmotionDataModule(pl.LightningDataModule, abc.ABC):
+    """Conversations read once, linked once, packed once; a batch is an index.
+
+    Args:
+        modalities: Modalities to use, in their order; default all that the corpus has. A corpus that lacks one is
+            refused: nothing is filled with zeros.
+        linker: What finds the event links; default `EventLinker`, shared words or, without texts, embeddings.
+        batch_size: Dialogues in a batch, at least 1.
+        missing: For modalities the share of test utterances that lose it, such as ``{audio: 0.5}``.
+        missing_seed: Seed of that draw.
+        batch_seed: Seed of the batches' order, not negative.
+    """
+
+    def __init__(
+        self,
+        modalities: list[str] | None = None,
+        linker: Linker | None = None,
+        batch_size: int = 16,
+        missing: dict[str, float] | None = None,
+        missing_seed: int = 0,
+        batch_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.wanted, self.linker = modalities, linker
+        self.batch_size, self.batch_seed = batch_size, batch_seed
+        self.missing, self.missing_seed = missing or {}, missing_seed
+        self._conversations: Conversations | None = None
+        self._data: PackedDialogues | None = None
+
+    @abc.abstractmethod
+    def read(self) -> Conversations:
+        """Read the corpus, every dialogue in its split."""
+
+    @property
+    def conversations(self) -> Conversations:
+        """The table, read on first use."""
+        if self._conversations is None:
+            self._conversations = self._select(self.read())
+        return self._conversations
+
+    @property
+    def data(self) -> PackedDialogues:
+        """The packed dialogues with their event links, made on first use."""
+        if self._data is None:
+            linked = self.conversations
+            linker = EventLinker() if self.linker is None else self.linker
+            links = linker(linked)
+            for modality, share in self.missing.items():
+                linked = lose_modality(linked, modality, share, "test", self.missing_seed)
+            self._data = pack(linked, links=links)
+        return self._data
+
+    @property
+    def in_channels(self) -> dict[str, int]:
+        """Modalities and the features of each."""
+        return {name: x.shape[1] for name, x in self.conversations.features.items()}
+
+    @property
+    def classes(self) -> list[str]:
+        """Emotions in the order of their numbers."""
+        return list(self.conversations.classes)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of emotions."""
+        return len(self.classes)
+
+    @property
+    def num_speakers(self) -> int:
+        """Most speakers in a dialogue."""
+        return int(self.conversations.speakers.max()) + 1
+
+    @property
+    def training_features(self) -> dict[str, Tensor]:
+        """For each modality the features of the training utterances, rows of NaN where it is missing."""
+        rows = np.array([u.split == "train" for u in self.conversations.utterances])
+        return {name: torch.from_numpy(x[rows]) for name, x in self.conversations.features.items()}
+
+    @property
+    def class_counts(self) -> Tensor:
+        """``[C]`` training utterances of each emotion."""
+        rows = np.array([u.split == "train" for u in self.conversations.utterances])
+        labels = self.conversations.labels[rows]
+        return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=self.num_classes))
+
+    def setup(self, stage: str) -> None:
+        """Read the corpus.
+
+        Args:
+            stage: Lightning's stage; the same data serve all.
+        """
+        self.data  # noqa: B018  # reading is a side effect of the first access
+
+    def train_dataloader(self) -> PackedLoader:
+        """Return the training dialogues, shuffled."""
+        return self._loader("train", shuffle=True)
+
+    def val_dataloader(self) -> PackedLoader:
+        """Return the validation dialogues."""
+        return self._loader("val")
+
+    def test_dataloader(self) -> PackedLoader:
+        """Return the test dialogues."""
+        return self._loader("test")
+
+    def predict_dataloader(self) -> PackedLoader:
+        """Return the test dialogues."""
+        return self._loader("test")
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch; without effect where the data lie on the device.
+
+        Args:
+            batch: A batch of a loader of this module.
+            device: Device to train on.
+            dataloader_idx: Unused; part of Lightning's interface.
+        """
+        return batch.to(device)
+
+    def _loader(self, split: str, shuffle: bool = False) -> PackedLoader:
+        index = self.conversations.split(split)
+        if not len(index):
+            raise ValueError(f"expected dialogues in the split {split!r}, got none")
+        device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
+        if self.data.device != device:
+            self._data = self.data.to(device)
+        return PackedLoader(self.data, self.batch_size, shuffle, index.tolist(), self.batch_seed)
+
+    def _select(self, found: Conversations) -> Conversations:
+        wanted = [*found.features] if self.wanted is None else self.wanted
+        absent = [name for name in wanted if name not in found.features]
+        if absent or not wanted:
+            there = ", ".join(found.features) or "none; 'graphml features' makes them"
+            raise ValueError(f"modalities: expected some of those of the corpus ({there}), got {', '.join(absent)}")
+        return found.with_features({name: found.features[name] for name in wanted})

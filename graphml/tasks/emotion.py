@@ -1,0 +1,284 @@
+"""Emotion recognition in conversation: any model of dialogues under class-weighted cross-entropy, with its extras."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from graphml.evaluation import EmotionReport, emotion_report
+from graphml.losses import MinorityContrastiveLoss
+from graphml.models import DERGCN
+from graphml.nn import UtteranceFeatures
+from graphml.ops import DialogueBatch
+from graphml.tasks.task import Task
+
+
+class Relations(NamedTuple):
+    """The graph that a model laid over some dialogues.
+
+    Attributes:
+        edge_index: ``[2, E]`` source and target of each edge.
+        relation: ``[E]`` relation of each edge.
+        weight: ``[E]`` share of the edge in what its target takes in under its relation.
+        names: Names of the relations.
+    """
+
+    edge_index: Tensor
+    relation: Tensor
+    weight: Tensor
+    names: list[str]
+
+
+class EmotionTask(Task):
+    """Trains a model of dialogues to name the emotion of each utterance.
+
+    The loss is the class-weighted cross-entropy; for models that offer them (`graphml.models.DERGCN`) a reconstruction
+    loss and a contrastive loss for rare emotions are added. Utterances without a label are context and count nowhere.
+    What the data know (class names, statistics of the features, how they were extracted) is taken when training starts
+    and kept in the checkpoint, which is then all that `graphml annotate` needs.
+
+    Args:
+        in_channels: Modalities and the features of each (linked from the data module on the command line).
+        num_classes: Number of emotions (linked).
+        num_speakers: Most speakers in a dialogue (linked).
+        model: Class or partial that makes the model from modalities, classes and speakers; default ``DERGCN``.
+        lr: Learning rate of AdamW.
+        weight_decay: Its decoupled weight decay.
+        class_weight: Exponent of the classes' inverse frequency in the cross-entropy: 0 for none, 1 for balance.
+        label_smoothing: Share of the target that is spread over all classes, in [0, 1).
+        reconstruction_weight: Weight of the model's reconstruction loss, not negative; 0 leaves it out.
+        contrastive_weight: Weight of `MinorityContrastiveLoss`, likewise.
+        tau: Its temperature.
+        focal: Its focal exponent.
+        augment: Its augmentation of rare classes, a share in [0, 1].
+        relative: Modalities that also get speaker-relative features, see `graphml.nn.UtteranceFeatures`.
+
+    Raises:
+        ValueError: If a weight is out of range.
+    """
+
+    monitor = "val_weighted_f1"  # the command line keeps the checkpoint of the epoch where this is highest
+
+    def __init__(
+        self,
+        in_channels: dict[str, int],
+        num_classes: int,
+        num_speakers: int = 2,
+        model: Callable[[dict[str, int], int, int], nn.Module] | None = None,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-2,
+        class_weight: float = 0.0,
+        label_smoothing: float = 0.0,
+        reconstruction_weight: float = 0.1,
+        contrastive_weight: float = 0.1,
+        tau: float = 0.2,
+        focal: float = 0.0,
+        augment: float = 0.0,
+        relative: list[str] = ["audio"],  # noqa: B006  # never changed, and shown as it is by --help
+    ) -> None:
+        super().__init__()
+        weights = {"class_weight": class_weight, "reconstruction_weight": reconstruction_weight}
+        for name, value in (weights | {"contrastive_weight": contrastive_weight}).items():
+            if value < 0:
+                raise ValueError(f"{name}: expected at least 0, got {value}")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing: expected a share in [0, 1), got {label_smoothing}")
+        self.save_hyperparameters()
+        self.inputs = UtteranceFeatures(in_channels, relative)
+        self.model = (model or DERGCN)(self.inputs.out_channels, num_classes, num_speakers)
+        self.contrastive = MinorityContrastiveLoss(tau, focal, augment)
+        self.lr, self.weight_decay, self.filter_lr = lr, weight_decay, lr
+        self.class_weight, self.label_smoothing = class_weight, label_smoothing
+        self.reconstruction_weight, self.contrastive_weight = reconstruction_weight, contrastive_weight
+        self.register_buffer("weight_of_class", torch.ones(num_classes))
+        self.classes = [str(number) for number in range(num_classes)]
+        self.extractors: dict[str, dict[str, Any]] = {}
+        self.report: EmotionReport | None = None
+        self.relation_attention: tuple[list[str], Tensor] | None = None
+        self._seen: list[tuple[Tensor, Tensor, Tensor | None]] = []
+
+    @property
+    def modalities(self) -> list[str]:
+        """Modalities that the model takes."""
+        return list(self.inputs.in_channels)
+
+    def on_fit_start(self) -> None:
+        """Take from the data what the checkpoint shall hold."""
+        data = getattr(self.trainer, "datamodule", None)
+        if data is None or self.trainer.ckpt_path is not None:  # a resumed run has it all from its checkpoint
+            return
+        self.inputs.fit(data.training_features)
+        self.classes = list(data.classes)
+        self.extractors = dict(getattr(data, "extractors", {}))
+        counts = data.class_counts.clamp(min=1).float()
+        self.get_buffer("weight_of_class").copy_((counts.sum() / (len(counts) * counts)).pow(self.class_weight))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW over all parameters."""
+        return torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+
+    def prepare(self, batch: DialogueBatch) -> DialogueBatch:
+        """The batch with the features that the model takes."""
+        return dataclasses.replace(batch, features=self.inputs(batch))
+
+    def loss(
+        self, model: nn.Module, batch: DialogueBatch, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy and what the model adds to it, and the parts by name.
+
+        Args:
+            model: The model, such as ``self.model``.
+            batch: Labelled dialogues, as the loader gives them.
+            generator: Where masks and augmentation come from.
+        """
+        if batch.labels is None:
+            raise ValueError("batch.labels: expected labels to train on, got None")
+        ready, labels = self.prepare(batch), batch.labels
+        parts: dict[str, Tensor] = {}
+        encode = getattr(model, "encode", None)
+        if encode is None:
+            logits = model(ready)
+        else:
+            encoded = encode(ready)
+            logits = model.head(encoded.hidden)  # type: ignore[operator]
+            if self.reconstruction_weight:
+                parts["reconstruction"] = model.reconstruction_loss(encoded, generator)  # type: ignore[operator]
+            if self.contrastive_weight:
+                parts["contrastive"] = self.contrastive(model.project(encoded), labels, generator)  # type: ignore[operator]
+        total = self._cross_entropy(logits, labels)
+        for name, value in parts.items():
+            total = total + getattr(self, f"{name}_weight") * value
+        return total, {"loss": total.detach(), **{name: value.detach() for name, value in parts.items()}}
+
+    def forward(self, batch: DialogueBatch) -> Tensor:
+        """Logits ``[N, num_classes]`` of a batch as the loader gives it."""
+        logits: Tensor = self.model(self.prepare(batch))
+        return logits
+
+    def probabilities(self, batch: DialogueBatch, samples: int = 0, seed: int = 0) -> Tensor:
+        """Probabilities of the emotions, by Monte-Carlo dropout (Gal and Ghahramani, ICML 2016) where asked for.
+
+        Args:
+            batch: N utterances.
+            samples: Passes with dropout; 0 for one without.
+            seed: Seed of the dropout.
+
+        Returns:
+            ``[max(samples, 1), N, num_classes]``.
+        """
+        was_training = self.training
+        self.eval()
+        for module in self.modules():
+            # Dropout alone, also that within a GRU or a Transformer: nothing else may differ from evaluation.
+            module.training = bool(samples) and isinstance(module, (nn.Dropout, nn.GRU, nn.MultiheadAttention))
+        try:
+            with torch.no_grad(), torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+                torch.manual_seed(seed)
+                return torch.stack([self(batch).softmax(dim=1) for _ in range(max(samples, 1))])
+        finally:
+            self.train(was_training)
+
+    def relations(self, batch: DialogueBatch) -> Relations | None:
+        """The graph that the model lays over a batch; None for models without one that can be shown.
+
+        Args:
+            batch: N utterances.
+        """
+        if not isinstance(self.model, DERGCN):
+            return None
+        was_training = self.training
+        self.eval()
+        with torch.no_grad():
+            encoded = self.model.encode(self.prepare(batch))
+        self.train(was_training)
+        names = self.model.relation_names
+        edge_index, relation, _ = encoded.edges
+        key = edge_index[1] * len(names) + relation
+        total = encoded.weight.new_zeros(batch.num_utterances * len(names)).index_add_(0, key, encoded.weight)
+        share = encoded.weight / total[key].clamp(min=1e-12) * encoded.attention[edge_index[1], relation]
+        return Relations(edge_index, relation, share, list(names))
+
+    def training_step(self, batch: DialogueBatch, batch_idx: int) -> Tensor:
+        """One step on a batch of dialogues."""
+        with self.seeded(self.batches_seen) as generator:
+            loss, parts = self.loss(self.model, batch, generator)
+        values = {f"train_{name}": value for name, value in parts.items()}
+        self.log_dict(values, prog_bar=True, on_step=False, on_epoch=True, batch_size=batch.num_utterances)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the predictions of an earlier epoch."""
+        self._seen = []
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the predictions of an earlier test."""
+        self._seen = []
+
+    def validation_step(self, batch: DialogueBatch, batch_idx: int) -> None:
+        """Collect predictions."""
+        self._collect(batch)
+
+    def test_step(self, batch: DialogueBatch, batch_idx: int) -> None:
+        """Collect predictions and, where there are relations, their weights."""
+        self._collect(batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Weighted F1, accuracy and loss of the validation split, whole."""
+        report, loss = self._report()
+        self.log_dict(
+            {"val_loss": loss, "val_weighted_f1": report.weighted_f1, "val_accuracy": report.accuracy},
+            prog_bar=True,
+            batch_size=int(report.support.sum()),
+        )
+
+    def on_test_epoch_end(self) -> None:
+        """All metrics of the test split; the report stays for the figures."""
+        self.report, _ = self._report()
+        values = {name: getattr(self.report, name) for name in ("weighted_f1", "accuracy", "macro_f1")}
+        values |= {"calibration_error": self.report.calibration_error}
+        values |= {f"f1 {name}": float(f1) for name, f1 in zip(self.classes, self.report.class_f1, strict=True)}
+        named = {f"test/{name}": value for name, value in values.items()}
+        self.log_dict(named, batch_size=int(self.report.support.sum()))
+        attention = [part for _, _, part in self._seen if part is not None]
+        if attention and isinstance(self.model, DERGCN):
+            self.relation_attention = (self.model.relation_names, torch.cat(attention).mean(0))
+
+    def predict_step(self, batch: DialogueBatch, batch_idx: int) -> Tensor:
+        """Probabilities ``[N, num_classes]`` of the batch's utterances."""
+        logits: Tensor = self(batch)
+        return logits.softmax(dim=1)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the data know."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["corpus"] = {"classes": self.classes, "extractors": self.extractors}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what the data knew."""
+        corpus = checkpoint.get("corpus", {})
+        self.classes = list(corpus.get("classes", self.classes))
+        self.extractors = dict(corpus.get("extractors", {}))
+
+    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if not bool((labels >= 0).any()):
+            return logits.sum() * 0.0
+        weight = self.get_buffer("weight_of_class")
+        return F.cross_entropy(logits, labels, weight, ignore_index=-1, label_smoothing=self.label_smoothing)
+
+    def _collect(self, batch: DialogueBatch) -> None:
+        if batch.labels is None:
+            raise ValueError("batch.labels: expected labels to evaluate on, got None")
+        if isinstance(self.model, DERGCN):
+            encoded = self.model.encode(self.prepare(batch))
+            logits, attention = self.model.head(encoded.hidden), encoded.attention.cpu()
+        else:
+            logits, attention = self(batch), None
+        self._seen.append((logits.cpu(), batch.labels.cpu(), attention))
+
+    def _report(self) -> tuple[EmotionReport, float]:
+        logits, labels = torch.cat([row[0] for row in self._seen]), torch.cat([row[1] for row in self._seen])
+        loss = F.cross_entropy(logits, labels, ignore_index=-1)
+        return emotion_report(logits.softmax(dim=1), labels, self.classes), float(loss)
