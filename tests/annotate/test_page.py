@@ -221,7 +221,7 @@ def test_thousands_of_utterances_stay_usable(browser: Any, tmp_path: Path, annot
     browser.open(tmp_path / "page.html")
     before = browser.busy()
     browser.run("choose(2999); document.body.getBoundingClientRect().height")
-    assert browser.busy() - before < 1  # second of the page's own time: a busy machine does not count
+    assert browser.busy() - before < 2  # seconds of the page's own processor time; 0.1 on a machine at rest
     assert browser.run("document.querySelector('.line.chosen').dataset.i") == "2999"
     assert browser.run("document.getElementById('scroller').scrollLeft") > 10_000
     assert browser.errors == []
