@@ -1,6 +1,7 @@
 """The command ``graphml``: finds the command that was asked for, and loads nothing else."""
 
 import argparse
+import importlib
 import sys
 
 from graphml import __version__
@@ -29,6 +30,12 @@ examples:
 """
 
 TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
+OTHER_COMMANDS = {
+    "features": "graphml.data.features.command",
+    "study": "graphml.study.command",
+    "annotate": "graphml.annotate.command",
+    "bench": "graphml.bench.command",
+}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,10 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"graphml {__version__}")
     parser.add_argument(
-        "command",
-        choices=[*TRAINING_COMMANDS, "features", "study", "annotate", "bench"],
-        metavar="COMMAND",
-        help=argparse.SUPPRESS,
+        "command", choices=[*TRAINING_COMMANDS, *OTHER_COMMANDS], metavar="COMMAND", help=argparse.SUPPRESS
     )
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -65,22 +69,9 @@ def main(args: list[str] | None = None) -> int:
     """
     parsed = build_parser().parse_args(sys.argv[1:] if args is None else args)
     # Imported here so that --help and --version answer at once, without torch.
-    if parsed.command == "features":
-        from graphml.data.features import command as features
-
-        return features.main(parsed.arguments)
-    if parsed.command == "study":
-        from graphml.study import command
-
-        return command.main(parsed.arguments)
-    if parsed.command == "bench":
-        from graphml.bench import command as bench
-
-        return bench.main(parsed.arguments)
-    if parsed.command == "annotate":
-        from graphml.annotate import command as annotate
-
-        return annotate.main(parsed.arguments)
+    if parsed.command in OTHER_COMMANDS:
+        status: int = importlib.import_module(OTHER_COMMANDS[parsed.command]).main(parsed.arguments)
+        return status
     from graphml import lightning_cli
 
     return lightning_cli.main([parsed.command, *parsed.arguments])

@@ -82,18 +82,16 @@ def prepare(conversations: Conversations, models: Sequence[EmotionTask]) -> list
     absent: dict[str, None] = {}
     for model in models:
         features = dict(conversations.features)
-        for name in model.modalities:
+        for name in model.in_channels:
             if name not in features and name in model.extractors:
                 key = pickle.dumps((name, model.extractors[name]))
                 if key not in extracted:
                     extractor = load_extractor(model.extractors[name])
                     extracted[key] = extract_features(conversations, {name: extractor})
                 features |= extracted[key]
-        present = {name: features[name] for name in model.modalities if not np.isnan(features.get(name, np.nan)).all()}
-        absent |= dict.fromkeys(name for name in model.modalities if name not in present)
-        complete = conversations.with_features(
-            _complete(present, model.inputs.in_channels, len(conversations.utterances))
-        )
+        present = {name: features[name] for name in model.in_channels if not np.isnan(features.get(name, np.nan)).all()}
+        absent |= dict.fromkeys(name for name in model.in_channels if name not in present)
+        complete = conversations.with_features(_complete(present, model.in_channels, len(conversations.utterances)))
         packed.append(pack(complete, links=_links(complete)))
     for name in absent:
         print(f"graphml annotate: warning: no {name} features: predicting without them", file=sys.stderr)

@@ -93,6 +93,7 @@ class COGMEN(nn.Module):
         padded, there = to_dense_batch(self.project(self.dropout(x)), batch.batch)
         context = self.context(padded, src_key_padding_mask=~there)[there]
         speakers = batch.speakers.clamp(max=self.num_speakers - 1)
+        # The window there is the source's: who hears `past` utterances back is heard that far ahead.
         edges = speaker_pair_edges(batch.lengths, speakers, self.future, self.past, self.num_speakers)
         logits: Tensor = self.classify(self.dropout(self.convolve(context, edges)))
         return logits

@@ -93,6 +93,7 @@ class DialogueGCN(nn.Module):
         x = concatenate_modalities(batch.features, self.in_channels)
         context = self.dropout(self.context(self.dropout(x), batch.lengths))
         speakers = batch.speakers.clamp(max=self.num_speakers - 1)
+        # The window there is the source's: who hears `past` utterances back is heard that far ahead.
         edges = speaker_pair_edges(batch.lengths, speakers, self.future, self.past, self.num_speakers)
         h = torch.cat([context, self.convolve(context, edges)], dim=1)
         logits: Tensor = self.classify(self.dropout(self.attend(h, batch.batch)))

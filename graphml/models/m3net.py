@@ -34,8 +34,8 @@ class M3Net(nn.Module):
     result depends on its company. Here a hyperedge's weight is learned for its kind and a node's comes from its
     features.
 
-    Weighted F1 of independent re-runs: IEMOCAP (6 classes) 67.7 to 71.1, MELD (7 classes) 64.8 to 65.8; the paper
-    claims 69.2 and 65.5.
+    Weighted F1 of independent re-runs: IEMOCAP (6 classes) 67.7 to 71.1, MELD (7 classes) 64.8 to 65.8. The numbers
+    that the paper itself claims were not at hand.
 
     Args:
         in_channels: Modalities, and the features of each.

@@ -63,7 +63,7 @@ class MaskedGraphAutoencoder(nn.Module):
         self.token = nn.Parameter(torch.zeros(channels))
         self.bridge = nn.Linear(hidden_channels, hidden_channels, bias=False)
         self.decoder = RelationConv(hidden_channels, channels, num_relations)
-        self.edge = nn.Bilinear(hidden_channels, hidden_channels, 1)
+        self.edge = nn.Linear(hidden_channels, hidden_channels, bias=False)
 
     def reset_parameters(self) -> None:
         """Draw the weights anew."""
@@ -124,7 +124,8 @@ class MaskedGraphAutoencoder(nn.Module):
         start = (sizes.cumsum(0) - sizes)[dialogue]
         place = torch.rand(source.numel(), generator=generator, device=generator.device).to(hidden.device)
         other = start + (place * sizes[dialogue]).long().clamp(max=sizes[dialogue] - 1)
-        scores = torch.cat([self.edge(hidden[source], hidden[end]) for end in (target, other)]).squeeze(1)
+        left = self.edge(hidden)[source]
+        scores = torch.cat([(left * hidden[end]).sum(1) for end in (target, other)])
         truth = torch.cat([torch.ones_like(place), torch.zeros_like(place)]).to(scores.dtype)
         return F.binary_cross_entropy_with_logits(scores, truth)
 

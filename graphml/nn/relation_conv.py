@@ -1,6 +1,7 @@
 """Graph convolution over typed, weighted edges."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot, zeros
 
@@ -28,6 +29,9 @@ class RelationConv(nn.Module):
         num_bases: Number of basis matrices of all relations' weights; default: each relation has a matrix of its own.
         root: Whether to add the node's own features through :math:`\mathbf{W}_0`.
         bias: Whether to add a bias.
+        norm: Whether to normalise each relation's means over the nodes (batch normalisation without affine) before
+            :math:`\mathbf{W}_r`: the mean of many neighbours varies less than a single node, and would be overheard.
+        dropout: Dropout probability of these means.
 
     Shapes:
         - **input:** node features :math:`(N, F_{in})`, edges :math:`(2, E)` from source to target, relations
@@ -50,6 +54,8 @@ class RelationConv(nn.Module):
         num_bases: int | None = None,
         root: bool = True,
         bias: bool = True,
+        norm: bool = False,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if num_relations < 1 or (num_bases is not None and num_bases < 1):
@@ -60,6 +66,8 @@ class RelationConv(nn.Module):
         self.coefficients = nn.Parameter(torch.empty(num_relations, num_bases)) if num_bases else None
         self.root = nn.Parameter(torch.empty(in_channels, out_channels)) if root else None
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.norm = nn.BatchNorm1d(num_relations * in_channels, affine=False) if norm else None
+        self.dropout = nn.Dropout(dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -67,6 +75,8 @@ class RelationConv(nn.Module):
         for parameter in (self.weight, self.coefficients, self.root):
             glorot(parameter)
         zeros(self.bias)
+        if self.norm is not None:
+            self.norm.reset_running_stats()
 
     def forward(self, x: Tensor, edge_index: Tensor, relation: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Convolve: the sum over relations of `per_relation`, the node itself and the bias.
@@ -114,8 +124,13 @@ class RelationConv(nn.Module):
         pattern = matrix_pattern(row, edge_index[0], num_nodes * self.num_relations, num_nodes)
         weights = pattern.in_order(weights)
         total = segment_sum(weights.unsqueeze(1), pattern.rowptr).clamp(min=torch.finfo(x.dtype).tiny)
-        mean = spmm(pattern, weights, x) / total
-        return torch.einsum("nri,rio->nro", mean.view(num_nodes, self.num_relations, -1), self._weight())
+        mean = (spmm(pattern, weights, x) / total).view(num_nodes, -1)
+        if self.norm is not None:
+            # A batch of one node has no variance: it is normalised as at evaluation.
+            learn = self.training and num_nodes > 1
+            mean = F.batch_norm(mean, self.norm.running_mean, self.norm.running_var, training=learn)
+        mean = self.dropout(mean).view(num_nodes, self.num_relations, -1)
+        return torch.einsum("nri,rio->nro", mean, self._weight())
 
     def _weight(self) -> Tensor:
         if self.coefficients is None:

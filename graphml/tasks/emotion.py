@@ -101,9 +101,9 @@ class EmotionTask(Task):
         self._seen: list[tuple[Tensor, Tensor, Tensor | None]] = []
 
     @property
-    def modalities(self) -> list[str]:
-        """Modalities that the model takes."""
-        return list(self.inputs.in_channels)
+    def in_channels(self) -> dict[str, int]:
+        """Modalities that the task takes, and the features of each."""
+        return dict(self.inputs.in_channels)
 
     def on_fit_start(self) -> None:
         """Take from the data what the checkpoint shall hold."""

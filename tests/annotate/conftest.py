@@ -25,7 +25,7 @@ EVIL = (
 )
 
 
-SMALL = functools.partial(DERGCN, hidden_channels=8, past=2, future=2, events=False)
+SMALL = functools.partial(DERGCN, hidden_channels=8, windows=((2, 2),), events=False)
 
 
 def make_task(

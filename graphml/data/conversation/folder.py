@@ -9,9 +9,11 @@ rows are found by name, and an utterance without one lacks the modality.
 """
 
 import csv
+import io
 import itertools
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphml.data.conversation.table import Conversations, Utterance
+from graphml.data.conversation.text_file import read_text
 from graphml.io import atomic_write
 
 TABLE, CLASSES = "conversations.csv", "classes.txt"
@@ -49,9 +52,10 @@ def read_folder(path: str | Path, classes: Sequence[str] | None = None) -> Conve
     utterances = _read_table(table)
     if classes is None:
         listed = table.parent / CLASSES
-        classes = listed.read_text("utf-8").split("\n") if listed.is_file() else sorted({u.label for u in utterances})
+        classes = _text(listed).split("\n") if listed.is_file() else sorted({u.label for u in utterances})
         classes = [name.strip() for name in classes if name.strip()]
-    features = {file.stem: _read_features(file, utterances) for file in sorted(table.parent.glob("*.npz"))}
+    # not the hidden files, which a writer that was killed may have left
+    features = {file.stem: _read_features(file, utterances) for file in sorted(table.parent.glob("[!.]*.npz"))}
     try:
         return Conversations(utterances, classes, features)
     except ValueError as error:
@@ -72,8 +76,8 @@ def write_folder(path: str | Path, conversations: Conversations) -> None:
         for u in conversations.utterances:
             audio = Path(u.audio).resolve() if u.audio else None
             inside = audio is not None and audio.is_relative_to(folder)
-            name = audio.relative_to(folder).as_posix() if audio and inside else u.audio
-            times = [f"{time:g}" if math.isfinite(time) else "" for time in (u.start, u.end)]
+            name = audio.relative_to(folder).as_posix() if audio and inside else str(audio or "")
+            times = [str(time) if math.isfinite(time) else "" for time in (u.start, u.end)]
             writer.writerow(u._replace(audio=name, start=times[0], end=times[1]))  # type: ignore[arg-type]
     with atomic_write(folder / CLASSES) as temporary:
         temporary.write_text("".join(f"{name}\n" for name in conversations.classes), "utf-8")
@@ -95,18 +99,20 @@ def write_features(path: str | Path, utterances: Sequence[Utterance], features: 
         np.savez_compressed(temporary, dialogue=dialogue, utterance=utterance, features=features[there])
 
 
+def _text(file: Path) -> str:
+    try:
+        return read_text(file, ["utf-8-sig"])  # no guess: in another alphabet it would be wrong without a sign
+    except ValueError as error:
+        raise FolderError(str(error)) from error
+
+
 def _read_table(table: Path) -> list[Utterance]:
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [name for name in REQUIRED if name not in (reader.fieldnames or [])]
-            if missing:
-                raise FolderError(f"{table}: expected the columns {', '.join(REQUIRED)}, missing {', '.join(missing)}")
-            rows = [_utterance(row, table, reader.line_num) for row in reader]
-    except UnicodeDecodeError as error:
-        raise FolderError(
-            f"{table}: expected UTF-8, got byte {error.object[error.start]:#04x} at {error.start}; save it as UTF-8"
-        ) from error
+        reader = csv.DictReader(io.StringIO(_text(table), newline=""), strict=True)
+        missing = [name for name in REQUIRED if name not in (reader.fieldnames or [])]
+        if missing:
+            raise FolderError(f"{table}: expected the columns {', '.join(REQUIRED)}, missing {', '.join(missing)}")
+        rows = [_utterance(row, table, reader.line_num) for row in reader]
     except csv.Error as error:
         raise FolderError(f"{table}: {error}") from error
     if not rows:
@@ -120,8 +126,11 @@ def _read_table(table: Path) -> list[Utterance]:
     return rows
 
 
-def _utterance(row: Mapping[str, str | None], table: Path, line: int) -> Utterance:
-    values = {name: (row.get(name) or "").strip() for name in Utterance._fields}
+def _utterance(row: Mapping[str, str], table: Path, line: int) -> Utterance:
+    if None in row or None in row.values():  # DictReader's sign of too many or too few
+        expected = "as many fields as the header has columns (quote a text that holds commas)"
+        raise FolderError(f"{table}, line {line}: expected {expected}, got more or fewer")
+    values = {name: row.get(name, "").strip() for name in Utterance._fields}
     for name in REQUIRED:
         if not values[name]:
             raise FolderError(f"{table}, line {line}: expected a {name}, got nothing")
@@ -145,17 +154,26 @@ def _seconds(text: str, table: Path, line: int, column: str) -> float:
 
 def _read_features(file: Path, utterances: Sequence[Utterance]) -> NDArray[np.float32]:
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        # ZipFile first, as np.load takes a .npy of this name too and gives an array
+        with zipfile.ZipFile(file), np.load(file, allow_pickle=False) as arrays:
             dialogue, utterance, features = (arrays[name] for name in ("dialogue", "utterance", "features"))
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise FolderError(f"{file}: expected the arrays dialogue, utterance and features: {error}") from error
     if features.ndim != 2 or dialogue.shape != utterance.shape or dialogue.shape != features.shape[:1]:
         shapes = [list(array.shape) for array in (dialogue, utterance, features)]
         raise FolderError(f"{file}: expected dialogue [M], utterance [M] and features [M, F], got {shapes}")
-    row = {key: number for number, key in enumerate(zip(dialogue.tolist(), utterance.tolist(), strict=True))}
+    if features.dtype.kind not in "biuf":
+        raise FolderError(f"{file}: expected features that are real numbers, got {features.dtype}")
+    names = zip(dialogue.astype(np.str_).tolist(), utterance.astype(np.str_).tolist(), strict=True)
+    row = {(d.strip(), u.strip()): number for number, (d, u) in enumerate(names)}
+    if len(row) != len(features):
+        raise FolderError(f"{file}: expected each utterance once, got {len(features) - len(row)} rows more")
     out = np.full((len(utterances), features.shape[1]), np.nan, dtype=np.float32)
-    for number, u in enumerate(utterances):
-        found = row.get((u.dialogue, u.utterance))
-        if found is not None:
-            out[number] = features[found]
+    found = [number for number, u in enumerate(utterances) if (u.dialogue, u.utterance) in row]
+    if row and not found:
+        raise FolderError(
+            f"{file}: expected dialogues and utterances named as in the table, such as {utterances[0][:2]}, got none "
+            f"of them, but {next(iter(row))}"
+        )
+    out[found] = features[[row[utterances[number][:2]] for number in found]]
     return out

@@ -51,8 +51,8 @@ class Conversations:
             modality; a modality that the whole corpus lacks has no entry.
 
     Raises:
-        ValueError: If a dialogue comes in pieces, an utterance twice, a label or split is unknown, a dialogue lies in
-            two splits, or features do not fit the utterances.
+        ValueError: If there is no utterance, a dialogue comes in pieces, an utterance or a class twice, a label or
+            split is unknown, a dialogue lies in two splits, or features do not fit the utterances.
     """
 
     utterances: Sequence[Utterance]
@@ -62,6 +62,8 @@ class Conversations:
     def __post_init__(self) -> None:
         if not self.utterances:
             raise ValueError("utterances: expected at least one, got none")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes: expected each emotion once, got {', '.join(self.classes)}")
         self._check_rows()
         for name, x in self.features.items():
             if x.ndim != 2 or len(x) != len(self.utterances) or x.shape[1] == 0 or x.dtype != np.float32:

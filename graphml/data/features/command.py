@@ -10,8 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphml.data.conversation import Conversations, Utterance, read_folder, write_features, write_folder
-from graphml.data.conversation import read_folder as read_conversations
+from graphml.data.conversation import (
+    Conversations,
+    Utterance,
+    read_conversations,
+    read_folder,
+    write_features,
+    write_folder,
+)
 from graphml.data.features.audio import AudioFeatures
 from graphml.data.features.extract import Extractor, fill_table, load_extractor, load_states, save_extractors
 from graphml.data.features.recording import AudioError

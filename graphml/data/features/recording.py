@@ -35,13 +35,26 @@ def read_recording(path: str | Path, sample_rate: int) -> NDArray[np.float32]:
     file = Path(path)
     if not file.is_file():
         raise AudioError(f"{file}: no such file")
-    if file.suffix.lower() in CONTAINERS:
-        return _read_clip(file, sample_rate)
+    if file.suffix.lower() not in CONTAINERS:
+        return _read(file, sample_rate, file)
+    from graphml.data.conversation.clip_audio import extract_audio
+
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder) / "sound.wav"
+        try:
+            extract_audio(file, sound, sample_rate)
+        except (ValueError, OSError, RuntimeError) as error:
+            raise AudioError(f"{file}: {str(error).removeprefix(f'{file}: ')}") from error
+        return _read(sound, sample_rate, file)
+
+
+def _read(sound: Path, sample_rate: int, file: Path) -> NDArray[np.float32]:
+    """Read what libsndfile knows; errors name the file that it came from."""
     import soundfile
 
     try:
-        channels, rate = soundfile.read(file, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
+        channels, rate = soundfile.read(sound, dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
         raise AudioError(f"{file}: expected audio, got what libsndfile cannot read: {error}") from error
     if not len(channels):
         raise AudioError(f"{file}: expected audio, got no samples")
@@ -58,15 +71,3 @@ def read_recording(path: str | Path, sample_rate: int) -> NDArray[np.float32]:
 
     resampled: NDArray[np.float32] = librosa.resample(samples, orig_sr=rate, target_sr=sample_rate)
     return resampled
-
-
-def _read_clip(file: Path, sample_rate: int) -> NDArray[np.float32]:
-    from graphml.data.conversation.meld_csv import extract_audio  # type: ignore[import-not-found,unused-ignore]
-
-    with tempfile.TemporaryDirectory() as folder:
-        sound = Path(folder) / "sound.wav"
-        try:
-            extract_audio(file, sound, sample_rate)
-            return read_recording(sound, sample_rate)
-        except (ValueError, OSError, RuntimeError) as error:
-            raise AudioError(f"{file}: {error}") from error

@@ -62,11 +62,10 @@ def test_arrays_and_containers_load_as_pickle_loads_them(tmp_path, protocol):
     assert values["shared"][0] is values["shared"][1]
 
 
-@pytest.mark.parametrize(("new", "old"), [(b"numpy._core", b"numpy.core")])
-def test_names_of_numpy_1(tmp_path, new, old):
-    content = pickle.dumps([ARRAYS[0], np.float64(2)], 2)
-    assert new in content
-    loaded = load_pickle(write(tmp_path, content.replace(new, old)))
+@pytest.mark.parametrize("core", [b"numpy.core", b"numpy._core"])
+def test_names_of_numpy_1_and_2(tmp_path, core):
+    content = pickle.dumps([ARRAYS[0], np.float64(2)], 2).replace(b"numpy._core", b"numpy.core")
+    loaded = load_pickle(write(tmp_path, content.replace(b"numpy.core", core)))
     np.testing.assert_array_equal(loaded[0], ARRAYS[0])
     assert loaded[1] == 2
 

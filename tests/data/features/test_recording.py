@@ -85,9 +85,9 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path):
 
 
 def clips(monkeypatch: pytest.MonkeyPatch, extract_audio) -> None:
-    module = ModuleType("meld_csv")
+    module = ModuleType("clip_audio")
     module.extract_audio = extract_audio
-    monkeypatch.setitem(sys.modules, "graphml.data.conversation.meld_csv", module)
+    monkeypatch.setitem(sys.modules, "graphml.data.conversation.clip_audio", module)
 
 
 def test_sound_of_a_clip_is_taken_out_at_the_sample_rate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -98,9 +98,16 @@ def test_sound_of_a_clip_is_taken_out_at_the_sample_rate(monkeypatch: pytest.Mon
 
 def test_a_clip_without_sound_is_refused_by_its_own_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     def fail(clip: Path, wav: Path, rate: int) -> None:
-        raise RuntimeError("no audio stream")
+        raise ValueError(f"{clip}: expected a clip with sound")
 
     clips(monkeypatch, fail)
     (tmp_path / "a.mp4").touch()
-    with pytest.raises(AudioError, match=r"a\.mp4: no audio stream"):
+    with pytest.raises(AudioError, match=r"^[^:]+a\.mp4: expected a clip with sound$"):
+        read_recording(tmp_path / "a.mp4", RATE)
+
+
+def test_a_silent_clip_is_refused_by_its_own_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    clips(monkeypatch, lambda clip, wav, rate: soundfile.write(wav, np.zeros(rate), rate))
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(AudioError, match=r"a\.mp4: expected a signal, got 1\.00 s of silence"):
         read_recording(tmp_path / "a.mp4", RATE)

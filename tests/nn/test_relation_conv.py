@@ -1,0 +1,110 @@
+"""The relational convolution: against PyG's RGCNConv, against dense matrices, and weights that reach the output."""
+
+import pytest
+import torch
+from torch_geometric.nn import RGCNConv
+
+from graphml.nn import RelationConv
+
+NODES, RELATIONS = 7, 3
+
+
+@pytest.fixture
+def graph() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    edge_index = torch.randint(NODES, (2, 25), generator=generator)
+    return edge_index, torch.randint(RELATIONS, (25,), generator=generator)
+
+
+@pytest.mark.parametrize("num_bases", [None, 2])
+def test_without_weights_it_is_rgcn(graph, num_bases) -> None:
+    edge_index, relation = graph
+    ours, theirs = RelationConv(4, 5, RELATIONS, num_bases), RGCNConv(4, 5, RELATIONS, num_bases)
+    with torch.no_grad():
+        theirs.weight.copy_(ours.weight)
+        theirs.root.copy_(ours.root)
+        if num_bases:
+            theirs.comp.copy_(ours.coefficients)
+    x = torch.randn(NODES, 4)
+    torch.testing.assert_close(ours(x, edge_index, relation), theirs(x, edge_index, relation))
+
+
+def dense(conv: RelationConv, x: torch.Tensor, edge_index: torch.Tensor, relation: torch.Tensor, weight: torch.Tensor):
+    out = x @ conv.root + conv.bias
+    for r in range(RELATIONS):
+        A = torch.zeros(NODES, NODES, dtype=x.dtype)
+        for (source, target), kind, value in zip(edge_index.T.tolist(), relation.tolist(), weight, strict=True):
+            if kind == r:
+                A[target, source] += value
+        out = out + A / A.sum(1, keepdim=True).clamp(min=1e-30) @ x @ conv.weight[r]
+    return out
+
+
+def test_weights_reach_the_output_and_get_a_gradient(graph) -> None:
+    edge_index, relation = graph
+    conv = RelationConv(4, 5, RELATIONS).double()
+    x, weight = torch.randn(NODES, 4).double(), torch.rand(25, dtype=torch.float64, requires_grad=True)
+    out = conv(x, edge_index, relation, weight)
+    torch.testing.assert_close(out, dense(conv, x, edge_index, relation, weight))
+    assert not torch.allclose(out, conv(x, edge_index, relation))
+    out.square().sum().backward()
+    assert weight.grad is not None
+    alone = torch.bincount(edge_index[1] * RELATIONS + relation)[edge_index[1] * RELATIONS + relation] == 1
+    assert (weight.grad[~alone].abs() > 1e-9).all()  # the only edge of its relation has the weight 1 whatever it is
+
+
+def test_gradients_are_those_of_finite_differences(graph) -> None:
+    edge_index, relation = graph
+    conv = RelationConv(2, 3, RELATIONS).double()
+    x = torch.randn(NODES, 2, dtype=torch.float64, requires_grad=True)
+    weight = (torch.rand(25, dtype=torch.float64) + 0.1).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, w: conv(x, edge_index, relation, w), (x, weight))
+
+
+def test_what_each_relation_brings_adds_up_and_is_zero_without_edges(graph) -> None:
+    edge_index, relation = graph
+    conv, x = RelationConv(4, 5, RELATIONS + 1), torch.randn(NODES, 4)
+    parts = conv.per_relation(x, edge_index, relation)
+    assert parts.shape == (NODES, RELATIONS + 1, 5)
+    assert (parts[:, RELATIONS] == 0).all()
+    torch.testing.assert_close(parts.sum(1) + x @ conv.root + conv.bias, conv(x, edge_index, relation))
+
+
+def test_edges_of_weight_zero_are_as_if_they_were_not_there(graph) -> None:
+    edge_index, relation = graph
+    conv, x, keep = RelationConv(4, 5, RELATIONS), torch.randn(NODES, 4), torch.arange(25) % 3 > 0
+    expected = conv(x, edge_index[:, keep], relation[keep])
+    torch.testing.assert_close(conv(x, edge_index, relation, keep.float()), expected)
+
+
+def test_the_norm_gives_each_mean_unit_variance_and_a_single_node_the_running_statistics(graph) -> None:
+    edge_index, relation = graph
+    conv, x = RelationConv(4, 4, RELATIONS, root=False, bias=False, norm=True), torch.randn(NODES, 4)
+    with torch.no_grad():
+        conv.weight.copy_(torch.eye(4).expand(RELATIONS, 4, 4))
+    out = conv.per_relation(x, edge_index, relation)
+    torch.testing.assert_close(out.mean(0), torch.zeros(RELATIONS, 4), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.var(0, correction=0), torch.ones(RELATIONS, 4), atol=1e-3, rtol=0)
+    loop = torch.zeros(2, 1, dtype=torch.long)
+    single = conv.per_relation(x[:1], loop, torch.zeros(1, dtype=torch.long))
+    conv.eval()
+    assert torch.equal(single, conv.per_relation(x[:1], loop, torch.zeros(1, dtype=torch.long)))
+
+
+def test_wrong_relations_and_sizes_are_refused(graph) -> None:
+    edge_index, relation = graph
+    conv, x = RelationConv(4, 5, 2), torch.randn(NODES, 4)
+    with pytest.raises(ValueError, match="relation: expected a number from 0 to 1 for each of the 25 edges"):
+        conv(x, edge_index, relation)
+    with pytest.raises(ValueError, match="for each of the 25 edges"):
+        conv(x, edge_index, relation[:3])
+    with pytest.raises(ValueError, match="num_relations, num_bases: expected at least 1, got 0, None"):
+        RelationConv(4, 5, 0)
+
+
+def test_reset_draws_anew_and_repr_says_the_sizes() -> None:
+    conv = RelationConv(4, 5, 2, norm=True)
+    before = conv.weight.clone()
+    conv.reset_parameters()
+    assert not torch.equal(before, conv.weight)
+    assert repr(conv) == "RelationConv(4, 5, num_relations=2)"
