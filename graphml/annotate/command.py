@@ -14,8 +14,8 @@ One checkpoint predicts with Monte-Carlo dropout, several form a deep ensemble; 
 
 EPILOG = """\
 CONVERSATIONS is a folder with conversations.csv (dialogue, utterance, speaker; start, end, text, audio, label if there
-are any) and the features as <modality>.npz, or a CSV file alone; features that are absent are extracted from text and
-audio where the checkpoint keeps its extractors.
+are any) and the features as <modality>.npz, or a CSV file alone, or what else 'graphml features' reads; features that
+are absent are extracted from text and audio where the checkpoint keeps its extractors.
 
 exit status: 0 all went well, 2 a checkpoint or the conversations cannot be used.
 """
@@ -59,17 +59,18 @@ def main(args: list[str]) -> int:
     """
     options = build_parser().parse_args(args)
     # Imported here so that --help answers at once, without torch.
-    from graphml.annotate.inputs import load_conversations, load_models, prepare
+    from graphml.annotate.inputs import load_models, prepare
     from graphml.annotate.page import write_page
     from graphml.annotate.prediction import annotate
     from graphml.annotate.table import write_table
+    from graphml.data import read_conversations
 
     try:
-        conversations = load_conversations(options.conversations)
+        conversations = read_conversations(options.conversations)
         models = load_models(options.checkpoints)
         packed = prepare(conversations, models)
         annotations = annotate(conversations, models, packed, options.samples, options.seed)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"graphml annotate: error: {error}", file=sys.stderr)
         return 2
     unknown = sorted({u.label for u in conversations.utterances} - {"", *annotations.classes})

@@ -4,58 +4,22 @@ import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from graphml.data import Conversations, PackedDialogues, read_conversations
-from graphml.ops import DialogueBatch
+from graphml.data import Conversations, PackedDialogues
+from graphml.data.conversation import EventLinker, pack
+from graphml.data.features import extract_features, load_extractor
+from graphml.ops import DialogueLinks
+from graphml.tasks import EmotionTask
 
 
 class InputError(ValueError):
     """An input that cannot be annotated; the message says which, what was expected and what to do."""
 
 
-class RelationEdges(NamedTuple):
-    """Weighted edges between the N utterances of a batch; what a task's ``relations`` returns.
-
-    Attributes:
-        edge_index: ``[2, E]`` source and target of each.
-        relation: ``[E]`` number of its relation.
-        weight: ``[E]`` how much it counts, at least 0.
-        names: Names of the relations.
-    """
-
-    edge_index: Tensor
-    relation: Tensor
-    weight: Tensor
-    names: Sequence[str]
-
-
-class EmotionModel(Protocol):
-    """What annotation asks of a model; `graphml.tasks.EmotionTask` has it.
-
-    Attributes:
-        classes: The C emotions.
-        in_channels: Width of the features of each modality that it takes.
-        extractors: State of the feature extractor of each modality, where the model keeps one.
-    """
-
-    classes: list[str]
-    in_channels: Mapping[str, int]
-    extractors: Mapping[str, dict[str, Any]]
-
-    def probabilities(self, batch: DialogueBatch, samples: int = 0, seed: int = 0) -> Tensor:
-        """Return ``[max(samples, 1), N, C]``: passes with dropout, or one without when samples is 0."""
-
-    def relations(self, batch: DialogueBatch) -> Any:
-        """Return the edges that the model weighs (see `RelationEdges`), or None for a model without a graph."""
-
-
-def load_model(path: str | Path) -> EmotionModel:
+def load_model(path: str | Path) -> EmotionTask:
     """Load the checkpoint of an emotion task.
 
     Args:
@@ -69,18 +33,17 @@ def load_model(path: str | Path) -> EmotionModel:
     """
     if not Path(path).is_file():
         raise InputError(f"no checkpoint {path}: expected the file that training wrote, such as .../last.ckpt")
-    task_class = _emotion_task()
     try:
-        task = task_class.load_from_checkpoint(path, map_location="cpu")
+        task = EmotionTask.load_from_checkpoint(path, map_location="cpu")
     except Exception as error:  # what a file that is no checkpoint, or of another task, raises is beyond listing
         raise InputError(f"{path}: expected a checkpoint of EmotionTask: {type(error).__name__}: {error}") from error
-    if not isinstance(task, task_class):  # a checkpoint of the command line names its own class
+    if not isinstance(task, EmotionTask):  # a checkpoint of the command line names its own class
         raise InputError(f"{path}: expected a checkpoint of EmotionTask, got one of {type(task).__name__}")
     model: EmotionModel = task.eval()
     return model
 
 
-def load_models(paths: Sequence[str | Path]) -> list[EmotionModel]:
+def load_models(paths: Sequence[str | Path]) -> list[EmotionTask]:
     """Load one checkpoint, or those of an ensemble.
 
     Args:
@@ -102,19 +65,7 @@ def load_models(paths: Sequence[str | Path]) -> list[EmotionModel]:
     return models
 
 
-def load_conversations(path: str | Path) -> Conversations:
-    """Read the conversations to annotate.
-
-    Args:
-        path: Folder or CSV file, see `graphml.data.read_conversations`.
-
-    Returns:
-        The conversations.
-    """
-    return read_conversations(path)
-
-
-def prepare(conversations: Conversations, models: Sequence[EmotionModel]) -> list[PackedDialogues]:
+def prepare(conversations: Conversations, models: Sequence[EmotionTask]) -> list[PackedDialogues]:
     """Give each model the features that it takes: the folder's own, else extracted ones, else rows of NaN.
 
     Args:
@@ -127,29 +78,29 @@ def prepare(conversations: Conversations, models: Sequence[EmotionModel]) -> lis
     Raises:
         InputError: If the conversations have none of a model's modalities, or features of another width.
     """
-    extracted: dict[bytes, NDArray[np.float32]] = {}
+    extracted: dict[bytes, dict[str, NDArray[np.float32]]] = {}
     packed = []
     absent: dict[str, None] = {}
     for model in models:
-        features: dict[str, NDArray[np.float32]] = {}
+        features = dict(conversations.features)
         for name in model.in_channels:
-            if name in conversations.features:
-                features[name] = conversations.features[name]
-            elif model.extractors.get(name):
+            if name not in features and name in model.extractors:
                 key = pickle.dumps((name, model.extractors[name]))
                 if key not in extracted:
-                    extracted[key] = _extract(conversations, name, model.extractors[name])
-                features[name] = extracted[key]
-        present = {name: x for name, x in features.items() if not np.isnan(x).all()}
+                    extractor = load_extractor(model.extractors[name])
+                    extracted[key] = extract_features(conversations, {name: extractor})
+                features |= extracted[key]
+        present = {name: features[name] for name in model.in_channels if not np.isnan(features.get(name, np.nan)).all()}
         absent |= dict.fromkeys(name for name in model.in_channels if name not in present)
-        packed.append(_pack(conversations.with_features(_complete(present, model.in_channels, conversations))))
+        complete = conversations.with_features(_complete(present, model.in_channels, len(conversations.utterances)))
+        packed.append(pack(complete, links=_links(complete)))
     for name in absent:
         print(f"graphml annotate: warning: no {name} features: predicting without them", file=sys.stderr)
     return packed
 
 
 def _complete(
-    present: dict[str, NDArray[np.float32]], widths: Mapping[str, int], conversations: Conversations
+    present: dict[str, NDArray[np.float32]], widths: Mapping[str, int], num_utterances: int
 ) -> dict[str, NDArray[np.float32]]:
     """Check the widths, and mark what is missing by rows of NaN."""
     if not present:
@@ -159,7 +110,7 @@ def _complete(
         )
     out = {}
     for name, width in widths.items():
-        out[name] = present.get(name, np.full((len(conversations.utterances), width), np.nan, np.float32))
+        out[name] = present.get(name, np.full((num_utterances, width), np.nan, np.float32))
         if out[name].shape[1] != width:
             raise InputError(
                 f"{name}: expected {width} features as in training, got {out[name].shape[1]}; "
@@ -168,21 +119,8 @@ def _complete(
     return out
 
 
-# The parts of the library that this command joins, each imported here and nowhere else.
-
-
-def _emotion_task() -> Any:
-    from graphml.tasks import EmotionTask
-
-    return EmotionTask
-
-
-def _extract(conversations: Conversations, modality: str, state: dict[str, Any]) -> NDArray[np.float32]:
-    from graphml.data.features import extract_features, load_extractor
-
-    return extract_features(conversations, {modality: load_extractor(state)})[modality]
-
-
-def _pack(conversations: Conversations) -> PackedDialogues:
-    features = {name: torch.from_numpy(x) for name, x in conversations.features.items()}
-    return PackedDialogues(torch.from_numpy(conversations.lengths), torch.from_numpy(conversations.speakers), features)
+def _links(conversations: Conversations) -> DialogueLinks | None:
+    """Event links as the data modules make them; none where there is nothing to find them by."""
+    text = conversations.features.get("text")
+    embedded = text is not None and not np.isnan(text).all()
+    return EventLinker()(conversations) if embedded or any(u.text for u in conversations.utterances) else None

@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphml.annotate.inputs import EmotionModel, RelationEdges
 from graphml.data import Conversations, PackedDialogues, PackedLoader
 from graphml.evaluation import Uncertainty, decompose
+from graphml.tasks import EmotionTask, Relations
 
 STRONGEST = 6
 """Relations that are kept of each utterance."""
@@ -58,7 +58,7 @@ class Annotations(NamedTuple):
 
 def annotate(
     conversations: Conversations,
-    models: Sequence[EmotionModel],
+    models: Sequence[EmotionTask],
     packed: Sequence[PackedDialogues],
     samples: int = 20,
     seed: int = 0,
@@ -87,7 +87,7 @@ def annotate(
                 found = model.relations(batch)
                 if found is not None:
                     shifted = found.edge_index.cpu().long() + start
-                    edges.append(RelationEdges(shifted, found.relation, found.weight, found.names))
+                    edges.append(Relations(shifted, found.relation, found.weight, found.names))
                 start += batch.num_utterances
         predictions.append(torch.cat(parts, dim=1))
     p = torch.cat(predictions).double()
@@ -103,7 +103,7 @@ def annotate(
     )
 
 
-def strongest(edges: Sequence[RelationEdges], num_models: int = 1, most: int = STRONGEST) -> StrongRelations:
+def strongest(edges: Sequence[Relations], num_models: int = 1, most: int = STRONGEST) -> StrongRelations:
     """Keep the strongest edges that reach each utterance.
 
     Args:

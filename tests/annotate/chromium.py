@@ -5,7 +5,6 @@ import os
 import select
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -47,7 +46,7 @@ class Chromium:
         )
         os.close(read_commands)
         os.close(write_answers)
-        self._number, self._buffer, self._session = 0, b"", ""
+        self._number, self._buffer, self._session, self._loaded = 0, b"", "", False
         self.requests: list[str] = []
         self.errors: list[str] = []
         (target,) = [t for t in self.send("Target.getTargets")["targetInfos"] if t["type"] == "page"]
@@ -75,12 +74,10 @@ class Chromium:
         """Load a file and wait until it has run."""
         self.requests.clear()
         self.errors.clear()
+        self._loaded = False
         self.send("Page.navigate", url=page.as_uri())
-        deadline = time.monotonic() + PATIENCE
-        while self.run("document.readyState + location.protocol") != "completefile:":
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{page} did not load")
-            time.sleep(0.02)
+        while not self._loaded:
+            self._note(self._receive())
 
     def run(self, expression: str) -> Any:
         """Value of a JavaScript expression."""
@@ -142,6 +139,8 @@ class Chromium:
     def _note(self, message: dict[str, Any]) -> None:
         params = message.get("params", {})
         match message.get("method"):
+            case "Page.loadEventFired":
+                self._loaded = True
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
             case "Runtime.consoleAPICalled":

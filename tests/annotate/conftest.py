@@ -1,8 +1,9 @@
-"""A model that needs no training, with the interface of the emotion task, and conversations to annotate."""
+"""An untrained model, conversations to annotate, and a browser to look at the page with."""
 
+import functools
 import importlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,47 +11,37 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from graphml.annotate import inputs
-from graphml.annotate.inputs import RelationEdges
 from graphml.annotate.prediction import Annotations, annotate
-from graphml.data import Conversations, DialogueBatch, Utterance, write_folder
-from graphml.ops import dialogue_edges
+from graphml.data import Conversations, Utterance, write_folder
+from graphml.models import DERGCN
+from graphml.tasks import EmotionTask
 
 CLASSES = ["happy", "sad", "neutral", "angry", "excited", "frustrated"]
-NAMES = ["same speaker, past", "same speaker, future", "other speaker, past", "other speaker, future", "itself"]
 EVIL = (
     """</script><img src=x onerror="document.title='pwned'"><script>document.title='pwned'</script>&lt;b&gt; {{data}}"""
 )
 
 
-class FakeTask(pl.LightningModule):
-    """A linear classifier of the features, with dropout and with the relations of a window of two utterances."""
+SMALL = functools.partial(DERGCN, hidden_channels=8, windows=((2, 2),), events=False)
 
-    def __init__(
-        self,
-        classes: list[str],
-        in_channels: Mapping[str, int],
-        extractors: Mapping[str, Any] | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.save_hyperparameters()
-        self.classes, self.in_channels, self.extractors = classes, in_channels, extractors or {}
-        generator = torch.Generator().manual_seed(seed)
-        self.weight = nn.Parameter(torch.randn(sum(in_channels.values()), len(classes), generator=generator))
 
-    def probabilities(self, batch: DialogueBatch, samples: int = 0, seed: int = 0) -> Tensor:
-        x = torch.cat([batch.features[name].nan_to_num() for name in self.in_channels], dim=1)
-        generator = torch.Generator().manual_seed(seed)
-        keep = [torch.rand(x.shape, generator=generator) > 0.3 for _ in range(samples)] or [torch.ones_like(x)]
-        return torch.stack([(x * mask) @ self.weight for mask in keep]).softmax(-1)
-
-    def relations(self, batch: DialogueBatch) -> RelationEdges:
-        edges = dialogue_edges(batch.lengths, batch.speakers, past=2, future=2)
-        distance = (edges.edge_index[0] - edges.edge_index[1]).abs()
-        return RelationEdges(edges.edge_index, edges.relation, 1 / (1.0 + distance), NAMES)
+def make_task(
+    classes: list[str] = CLASSES,
+    in_channels: dict[str, int] | None = None,
+    extractors: dict[str, Any] | None = None,
+    seed: int = 0,
+    model: Callable[..., nn.Module] | None = SMALL,
+) -> EmotionTask:
+    """An untrained task, sure enough of itself to differ between utterances."""
+    torch.manual_seed(seed)
+    task = EmotionTask(in_channels or {"text": 8}, len(classes), 3, model)
+    task.classes, task.extractors = classes, extractors or {}
+    with torch.no_grad():
+        task.model.head.weight.mul_(8)
+    return task.eval()
 
 
 class OtherTask(pl.LightningModule):
@@ -60,17 +51,12 @@ class OtherTask(pl.LightningModule):
         self.layer = nn.Linear(hidden, hidden)
 
 
-@pytest.fixture(autouse=True)
-def fake_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "_emotion_task", lambda: FakeTask)
-
-
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., str]:
     """Write a checkpoint of a task and return its path."""
 
     def write(name: str, other: bool = False, **options: Any) -> str:
-        task = OtherTask() if other else FakeTask(**{"classes": CLASSES, "in_channels": {"text": 8}} | options)
+        task = OtherTask() if other else make_task(model=None, **options)
         trainer = pl.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False, enable_model_summary=False)
         trainer.strategy.connect(task)
         trainer.save_checkpoint(tmp_path / name)
@@ -117,16 +103,16 @@ def talk() -> Callable[..., Conversations]:
 
 
 @pytest.fixture
-def make_task() -> type[FakeTask]:
-    return FakeTask
+def new_task() -> Callable[..., EmotionTask]:
+    return make_task
 
 
 @pytest.fixture
 def annotated() -> Callable[..., Annotations]:
-    """Annotations of made-up conversations by the fake task."""
+    """Annotations of made-up conversations by an untrained model."""
 
     def make(samples: int = 20, **options: Any) -> Annotations:
-        conversations, models = make_conversations(**options), [FakeTask(CLASSES, {"text": 8})]
+        conversations, models = make_conversations(**options), [make_task()]
         return annotate(conversations, models, inputs.prepare(conversations, models), samples)
 
     return make

@@ -68,7 +68,7 @@ def test_bad_input_gets_a_clear_error_status_2_and_no_files(
     place = tmp_path / "nowhere" if broken == "folder" else folder
     expected = {
         "checkpoint": "no checkpoint",
-        "folder": "no conversations in",
+        "folder": "no conversations",
         "empty": "expected at least one utterance, got none",
         "features": "expected features of text, got none",
     }

@@ -94,8 +94,10 @@ def test_data_hold_what_was_predicted(annotated: Annotated) -> None:
     assert [len(dialogue["utterances"]) for dialogue in data["dialogues"]] == [12, 13, 14]
     assert rows[20]["p"] == pytest.approx(annotations.probabilities[20].tolist(), abs=1e-4)
     assert rows[20]["start"] is None
-    # the window of the fake task, nearest first; sources are numbered in their dialogue
-    assert [source for source, _, _ in data["dialogues"][1]["utterances"][0]["relations"]] == [1, 2]
+    # the model's window, strongest first; sources are numbered in their dialogue
+    relations = data["dialogues"][1]["utterances"][0]["relations"]
+    assert sorted(source for source, _, _ in relations) == [1, 2]
+    assert relations == sorted(relations, key=lambda relation: -relation[2])
     assert page_data(annotated(labels=False))["report"] is None
     assert sum(map(sum, data["report"]["confusion"])) == int((annotations.labels >= 0).sum())
 
@@ -221,7 +223,7 @@ def test_thousands_of_utterances_stay_usable(browser: Any, tmp_path: Path, annot
     browser.open(tmp_path / "page.html")
     before = browser.busy()
     browser.run("choose(2999); document.body.getBoundingClientRect().height")
-    assert browser.busy() - before < 1  # second of the page's own time: a busy machine does not count
+    assert browser.busy() - before < 2  # seconds of the page's own processor time; 0.1 on a machine at rest
     assert browser.run("document.querySelector('.line.chosen').dataset.i") == "2999"
     assert browser.run("document.getElementById('scroller').scrollLeft") > 10_000
     assert browser.errors == []
