@@ -39,8 +39,7 @@ def load_model(path: str | Path) -> EmotionTask:
         raise InputError(f"{path}: expected a checkpoint of EmotionTask: {type(error).__name__}: {error}") from error
     if not isinstance(task, EmotionTask):  # a checkpoint of the command line names its own class
         raise InputError(f"{path}: expected a checkpoint of EmotionTask, got one of {type(task).__name__}")
-    model: EmotionModel = task.eval()
-    return model
+    return task.eval()
 
 
 def load_models(paths: Sequence[str | Path]) -> list[EmotionTask]:

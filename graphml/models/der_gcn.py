@@ -82,7 +82,7 @@ class DERGCN(nn.Module):
         self,
         in_channels: Mapping[str, int],
         num_classes: int,
-        num_speakers: int = 2,
+        num_speakers: int,
         hidden_channels: int = 128,
         dropout: float = 0.5,
         input_dropout: float = 0.7,

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from graphml.ops import DialogueEdges, angular_similarity
+from graphml.ops.dialogue_edges import pointers
 
 
 class AngularWeight(nn.Module):
@@ -26,7 +27,13 @@ class AngularWeight(nn.Module):
         Returns:
             ``[E]``.
         """
-        return angular_similarity(x, edges)
+        # The sampled product wants each pair of utterances once, and two may be in several relations.
+        size = x.size(0)
+        pairs, place = torch.unique(edges.edge_index[1] * size + edges.edge_index[0], return_inverse=True)
+        target, source = pairs // size, pairs % size
+        rowptr = pointers(torch.bincount(target, minlength=size))
+        once = DialogueEdges(torch.stack([source, target]), torch.zeros_like(source), rowptr)
+        return angular_similarity(x, once)[place]
 
 
 class AttentionWeight(nn.Module):

@@ -16,11 +16,14 @@ _INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
 def factory_config(factory: Any) -> Any:
     """A class or a ``functools.partial`` of one as ``{"class_path", "init_args"}``; other values as they are.
 
-    Defaults are written out: the parser that reads the configuration would fill gaps from the task's own default.
+    A model's own factories (its edge weights, say) are written likewise. Defaults are written out: the parser that
+    reads the configuration would fill gaps from the task's own default.
 
     Raises:
         TypeError: A factory that has no import path (a lambda, a local class), which no checkpoint could name.
     """
+    if isinstance(factory, dict):
+        return {name: factory_config(value) for name, value in factory.items()}
     if not callable(factory) or isinstance(factory, nn.Module):
         return factory
     keywords = {}
@@ -32,7 +35,8 @@ def factory_config(factory: Any) -> Any:
         )
     parameters = list(inspect.signature(factory).parameters.values())[1:]  # the first is given at the call
     defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-    return {"class_path": f"{factory.__module__}.{factory.__qualname__}", "init_args": defaults | keywords}
+    arguments = factory_config(defaults | keywords)
+    return {"class_path": f"{factory.__module__}.{factory.__qualname__}", "init_args": arguments}
 
 
 class Task(pl.LightningModule):

@@ -27,7 +27,7 @@ def test_a_partial_is_written_with_its_values_over_the_defaults():
 
 @pytest.mark.parametrize("value", [0.1, "text", None, [1, 2], {"class_path": "a.B"}])
 def test_plain_values_pass(value):
-    assert factory_config(value) is value
+    assert factory_config(value) == value
 
 
 def test_a_module_passes():

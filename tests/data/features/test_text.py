@@ -17,7 +17,8 @@ TRAIN = ["I am so glad", "I am so sad today", "what a sad day", "glad to see you
 
 
 def test_tfidf_is_scikit_learns_pipeline():
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
+    marks = r"(?u)\b\w+\b|[!?]+|\.\.+"
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode", token_pattern=marks)
     weights = vectorizer.fit_transform(TRAIN)
     svd = TruncatedSVD(4, random_state=0).fit(weights)
     new = ["so sad a day", "Glad!"]
@@ -25,6 +26,11 @@ def test_tfidf_is_scikit_learns_pipeline():
     found = TfidfSvd(dim=4).fit(TRAIN).extract(new)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_tfidf_hears_marks():
+    plain, loud = TfidfSvd(dim=4).fit(["so glad", "so glad!", "so sad!!", "really?"]).extract(["so glad", "so glad!"])
+    assert not np.allclose(plain, loud)
 
 
 def test_tfidf_knows_training_words_only():
@@ -54,7 +60,7 @@ def test_tfidf_refuses_what_it_cannot_do():
     with pytest.raises(ValueError, match="dim, max_terms: expected 1 or more, got 0"):
         TfidfSvd(0)
     with pytest.raises(ValueError, match="expected some words, got 2 sentences without any"):
-        TfidfSvd().fit(["?", "!"])
+        TfidfSvd().fit([".", "-"])
     for call in (lambda: TfidfSvd().extract(TRAIN), lambda: TfidfSvd().state()):
         with pytest.raises(RuntimeError, match=r"call fit\(training sentences\) first"):
             call()
