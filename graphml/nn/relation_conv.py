@@ -123,8 +123,8 @@ class RelationConv(nn.Module):
         weights = x.new_ones(row.numel()) if edge_weight is None else edge_weight.to(x.dtype)
         pattern = matrix_pattern(row, edge_index[0], num_nodes * self.num_relations, num_nodes)
         weights = pattern.in_order(weights)
-        total = segment_sum(weights.unsqueeze(1), pattern.rowptr).clamp(min=torch.finfo(x.dtype).tiny)
-        mean = (spmm(pattern, weights, x) / total).view(num_nodes, -1)
+        total = segment_sum(weights.unsqueeze(1), pattern.rowptr)
+        mean = (spmm(pattern, weights, x) / total.masked_fill(total == 0, 1)).view(num_nodes, -1)
         if self.norm is not None:
             # A batch of one node has no variance: it is normalised as at evaluation.
             learn = self.training and num_nodes > 1
