@@ -12,7 +12,7 @@ CARDS = Path(__file__).resolve().parents[2] / "datasets"
 HEADINGS = ["## Source", "## Licence", "## Access", "## Size", "## Labels", "## Citation"]
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", [*DATASETS, "emodb"])
 def test_each_dataset_has_a_complete_card(name):
     lines = (CARDS / f"{name.lower()}.md").read_text().splitlines()
     assert f"Name: `{name}`" in lines
