@@ -34,8 +34,8 @@ class AudioFeatures:
     """Statistics over time of spectrum, energy, pitch and voice quality of a recording.
 
     Statistics of the spectrum are over frames at most 50 dB below the loudest, those of the voice over voiced frames.
-    The pitch is YIN's (de Cheveigné and Kawahara, JASA 111(4), 2002): on acted speech it takes 2 ms a second where
-    probabilistic YIN takes 160, and differs from it by a semitone in 0.3 % of the frames that both call voiced.
+    The pitch is YIN's (de Cheveigné and Kawahara, JASA 111(4), 2002): on acted speech it takes 3 ms a second where
+    probabilistic YIN takes 168, and differs from it by a semitone in 0.3 % of the frames that both call voiced.
 
     Args:
         sample_rate: Samples a second that recordings are resampled to. Features of different rates do not compare.

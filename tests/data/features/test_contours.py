@@ -1,8 +1,11 @@
 """Contours against librosa and closed forms."""
 
+from pathlib import Path
+
 import librosa
 import numpy as np
 import pytest
+import soundfile
 from scipy.stats import linregress
 
 from graphml.data.features import contours
@@ -52,6 +55,19 @@ def test_pitch_follows_a_glide_as_probabilistic_yin_does():
     inner = slice(5, -5)
     np.testing.assert_allclose(f0[inner], expected[inner], rtol=0.02)
     assert correlation[inner].min() > 0.5
+
+
+def test_pitch_of_acted_speech_is_that_of_probabilistic_yin(data_root: Path):
+    folder = data_root.parent / "emodb16k"
+    if not folder.is_dir():
+        pytest.skip(f"no recordings of EmoDB in {folder}")
+    for file in sorted(folder.glob("*.flac"))[::100]:
+        samples, _ = soundfile.read(file, dtype="float32")
+        f0, correlation = contours.pitch(samples, RATE)
+        expected, voiced, _ = librosa.pyin(samples, fmin=60, fmax=500, sr=RATE, frame_length=1024, hop_length=160)
+        both = voiced & (correlation > 0.5)
+        assert both.sum() > 0.7 * voiced.sum()
+        assert (np.abs(12 * np.log2(f0[both] / expected[both])) < 1).mean() > 0.98
 
 
 def test_noise_is_not_voiced():
