@@ -22,7 +22,7 @@ from graphml.io import atomic_write
 EMOTIONS = {"happy": 0.05, "sad": 0.07, "neutral": 0.33, "angry": 0.17, "excited": 0.18, "frustrated": 0.20}
 SPLITS = ("train", "train", "val", "train", "test")  # of each five conversations
 
-KEEP, CATCH, REACT = 0.30, 0.15, 0.47  # inertia, contagion, event; else out of the blue
+KEEP, CATCH, REACT = 0.45, 0.12, 0.40  # inertia, contagion, event; else out of the blue
 EVENTS = {  # how often an event is of a kind, and the emotions, in the order of EMOTIONS, of those who speak of it
     "comfort": (0.09, (0.75, 0.00, 0.10, 0.00, 0.15, 0.00)),
     "loss": (0.10, (0.00, 0.75, 0.05, 0.05, 0.00, 0.15)),
@@ -40,7 +40,7 @@ PROSODY = {
     "excited": Prosody(pitch=5.0, range=4.0, slope=1.0, loudness=4.0, rate=1.20, breath=0.16, jitter=0.012),
     "frustrated": Prosody(pitch=1.0, range=2.4, slope=-2.5, loudness=3.0, rate=0.92, breath=0.22, jitter=0.020),
 }
-SPREAD = Prosody(pitch=2.0, range=0.7, slope=2.0, loudness=3.0, rate=0.1, breath=0.08, jitter=0.007)
+SPREAD = Prosody(pitch=1.5, range=0.5, slope=1.5, loudness=2.2, rate=0.08, breath=0.06, jitter=0.005)
 LOWEST = Prosody(pitch=-9, range=0.3, slope=-8, loudness=-12, rate=0.6, breath=0.0, jitter=0.002)
 HIGHEST = Prosody(pitch=9, range=7, slope=8, loudness=12, rate=1.5, breath=0.7, jitter=0.06)
 
@@ -86,7 +86,7 @@ class Line(NamedTuple):
     event: str
 
 
-def write_conversations(folder: str | Path, num_dialogues: int = 60, seed: int = 0) -> Conversations:
+def write_conversations(folder: str | Path, num_dialogues: int = 120, seed: int = 0) -> Conversations:
     """Write a synthetic corpus in the interchange layout, its recordings under ``audio`` (16 kHz, 16 bits, mono).
 
     Each conversation has 2 to 4 speakers whom no other has, and 8 to 16 utterances of one to three seconds. Of each
@@ -188,7 +188,7 @@ def _voice(generator: np.random.Generator) -> Voice:
 
 def _prosody(emotion: str, generator: np.random.Generator) -> Prosody:
     """The prosody of an emotion, shown more or less and with an accidental part."""
-    strength, accident = generator.uniform(0.1, 1.0), generator.standard_normal(len(SPREAD))
+    strength, accident = generator.uniform(0.3, 1.0), generator.standard_normal(len(SPREAD))
     rest = np.array(PROSODY["neutral"])
     mixed = rest + strength * (np.array(PROSODY[emotion]) - rest) + accident * np.array(SPREAD)
     return Prosody(*np.clip(mixed, LOWEST, HIGHEST).tolist())
@@ -198,7 +198,7 @@ def main() -> None:
     """Write the corpus to a folder."""
     parser = argparse.ArgumentParser(prog="python -m graphml.data.samples.conversations", description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--dialogues", type=int, default=60, help="number of conversations (default 60)")
+    parser.add_argument("--dialogues", type=int, default=120, help="number of conversations (default 120)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes (default 0)")
     options = parser.parse_args()
     conversations = write_conversations(options.folder, options.dialogues, options.seed)

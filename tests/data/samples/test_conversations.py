@@ -89,8 +89,8 @@ def test_voice_follows_the_emotion(corpus):
     values = np.array(found) - np.array([np.mean(np.array(found)[who == name], axis=0) for name in who])
     for feature in values.T:  # semitones and dB above the speaker's mean
         excited, neutral, sad = (feature[emotion == name] for name in ("excited", "neutral", "sad"))
-        assert mannwhitneyu(excited, neutral, alternative="greater").pvalue < 0.01
-        assert mannwhitneyu(excited, sad, alternative="greater").pvalue < 0.01
+        assert mannwhitneyu(excited, neutral, alternative="greater").pvalue < 0.05
+        assert mannwhitneyu(excited, sad, alternative="greater").pvalue < 0.05
         assert excited.min() < np.median(neutral)  # informative, but not sufficient
 
 
