@@ -89,8 +89,8 @@ class Line(NamedTuple):
 def write_conversations(folder: str | Path, num_dialogues: int = 120, seed: int = 0) -> Conversations:
     """Write a synthetic corpus in the interchange layout, its recordings under ``audio`` (16 kHz, 16 bits, mono).
 
-    Each conversation has 2 to 4 speakers whom no other has, and 8 to 16 utterances of one to three seconds. Of each
-    five, three are for training, the third is for validation and the fifth for testing.
+    Each conversation has 2 to 4 speakers whom no other has, and 8 to 16 utterances of 1.6 seconds on average. Of
+    each five, three are for training, the third is for validation and the fifth for testing.
 
     Args:
         folder: Where to write; made if it is missing.
