@@ -15,6 +15,7 @@ from graphml.data.conversation.table import Conversations
 from graphml.data.features.text import TfidfSvd
 from graphml.data.packed import PackedDialogues
 from graphml.data.packed_loader import PackedLoader
+from graphml.ops import DialogueLinks
 
 
 class EmotionDataModule(pl.LightningDataModule, abc.ABC):
@@ -23,7 +24,8 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
     Args:
         modalities: Modalities to use, in their order; default all that the corpus has. A corpus that lacks one is
             refused: nothing is filled with zeros.
-        linker: What finds the event links; default `EventLinker`, shared words or, without texts, embeddings.
+        linker: What finds the event links; default `EventLinker`, shared words or, without texts,
+            text embeddings; a corpus without either gets no links.
         words: Features of a modality "words" made here: TF-IDF and SVD of the sentences, fitted on the training split;
             0 for none. Beside embeddings of sentences it keeps the very words and marks, which tell of emotions.
         batch_size: Dialogues in a batch, at least 1.
@@ -68,8 +70,7 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         """The packed dialogues with their event links, made on first use."""
         if self._data is None:
             linked = self.conversations
-            linker = EventLinker() if self.linker is None else self.linker
-            links = linker(linked)
+            links = self._link(linked)
             for modality, share in self.missing.items():
                 linked = lose_modality(linked, modality, share, "test", self.missing_seed)
             self._data = pack(linked, links=links)
@@ -150,6 +151,12 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         if self.data.device != device:
             self._data = self.data.to(device)
         return PackedLoader(self.data, self.batch_size, shuffle, index.tolist(), self.batch_seed)
+
+    def _link(self, found: Conversations) -> DialogueLinks | None:
+        if self.linker is not None:
+            return self.linker(found)
+        told = any(u.text for u in found.utterances) or "text" in found.features
+        return EventLinker()(found) if told else None  # sound alone says nothing of events
 
     def _add_words(self, found: Conversations) -> Conversations:
         if not self.words:
