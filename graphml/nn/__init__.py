@@ -7,6 +7,7 @@ from graphml.nn.gated_fusion import GatedFusion
 from graphml.nn.masked_autoencoder import MaskedGraphAutoencoder
 from graphml.nn.modalities import concatenate_modalities, split_missing
 from graphml.nn.relation_conv import RelationConv
+from graphml.nn.relation_norm import RelationNorm
 from graphml.nn.relation_transformer import RelationTransformer
 from graphml.nn.speaker_embedding import SpeakerEmbedding
 from graphml.nn.utterance_features import UtteranceFeatures
@@ -22,6 +23,7 @@ __all__ = [
     "GatedFusion",
     "MaskedGraphAutoencoder",
     "RelationConv",
+    "RelationNorm",
     "RelationTransformer",
     "SpeakerEmbedding",
     "UtteranceFeatures",

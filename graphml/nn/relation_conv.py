@@ -1,10 +1,10 @@
 """Graph convolution over typed, weighted edges."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot, zeros
 
+from graphml.nn.relation_norm import RelationNorm
 from graphml.ops import matrix_pattern, segment_sum, spmm
 
 
@@ -29,9 +29,8 @@ class RelationConv(nn.Module):
         num_bases: Number of basis matrices of all relations' weights; default: each relation has a matrix of its own.
         root: Whether to add the node's own features through :math:`\mathbf{W}_0`.
         bias: Whether to add a bias.
-        norm: Whether to normalise each relation's means over the nodes (batch normalisation without affine) before
-            :math:`\mathbf{W}_r`: the mean of many neighbours varies less than a single node, and would be overheard.
-        dropout: Dropout probability of these means.
+        norm: Whether to normalise what each relation brings (`RelationNorm`) before :math:`\mathbf{W}_r`.
+        dropout: Dropout probability of what each relation brings.
 
     Shapes:
         - **input:** node features :math:`(N, F_{in})`, edges :math:`(2, E)` from source to target, relations
@@ -66,7 +65,7 @@ class RelationConv(nn.Module):
         self.coefficients = nn.Parameter(torch.empty(num_relations, num_bases)) if num_bases else None
         self.root = nn.Parameter(torch.empty(in_channels, out_channels)) if root else None
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
-        self.norm = nn.BatchNorm1d(num_relations * in_channels, affine=False) if norm else None
+        self.norm = RelationNorm(num_relations, in_channels) if norm else None
         self.dropout = nn.Dropout(dropout)
         self.reset_parameters()
 
@@ -76,7 +75,7 @@ class RelationConv(nn.Module):
             glorot(parameter)
         zeros(self.bias)
         if self.norm is not None:
-            self.norm.reset_running_stats()
+            self.norm.reset_parameters()
 
     def forward(self, x: Tensor, edge_index: Tensor, relation: Tensor, edge_weight: Tensor | None = None) -> Tensor:
         """Convolve: the sum over relations of `per_relation`, the node itself and the bias.
@@ -124,13 +123,11 @@ class RelationConv(nn.Module):
         pattern = matrix_pattern(row, edge_index[0], num_nodes * self.num_relations, num_nodes)
         weights = pattern.in_order(weights)
         total = segment_sum(weights.unsqueeze(1), pattern.rowptr)
-        mean = (spmm(pattern, weights, x) / total.masked_fill(total == 0, 1)).view(num_nodes, -1)
+        mean = spmm(pattern, weights, x) / total.masked_fill(total == 0, 1)
+        mean = mean.view(num_nodes, self.num_relations, -1)
         if self.norm is not None:
-            # A batch of one node has no variance: it is normalised as at evaluation.
-            learn = self.training and num_nodes > 1
-            mean = F.batch_norm(mean, self.norm.running_mean, self.norm.running_var, training=learn)
-        mean = self.dropout(mean).view(num_nodes, self.num_relations, -1)
-        return torch.einsum("nri,rio->nro", mean, self._weight())
+            mean = self.norm(mean)
+        return torch.einsum("nri,rio->nro", self.dropout(mean), self._weight())
 
     def _weight(self) -> Tensor:
         if self.coefficients is None:

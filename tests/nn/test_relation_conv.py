@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch_geometric.nn import RGCNConv
 
-from graphml.nn import RelationConv
+from graphml.nn import RelationConv, RelationNorm
 
 NODES, RELATIONS = 7, 3
 
@@ -77,18 +77,18 @@ def test_edges_of_weight_zero_are_as_if_they_were_not_there(graph) -> None:
     torch.testing.assert_close(conv(x, edge_index, relation, keep.float()), expected)
 
 
-def test_the_norm_gives_each_mean_unit_variance_and_a_single_node_the_running_statistics(graph) -> None:
+def test_the_norm_comes_before_the_weights_and_reset_forgets_it(graph) -> None:
     edge_index, relation = graph
-    conv, x = RelationConv(4, 4, RELATIONS, root=False, bias=False, norm=True), torch.randn(NODES, 4)
+    plain, normed = (RelationConv(4, 4, RELATIONS, root=False, bias=False, norm=norm) for norm in (False, True))
     with torch.no_grad():
-        conv.weight.copy_(torch.eye(4).expand(RELATIONS, 4, 4))
-    out = conv.per_relation(x, edge_index, relation)
-    torch.testing.assert_close(out.mean(0), torch.zeros(RELATIONS, 4), atol=1e-5, rtol=0)
-    torch.testing.assert_close(out.var(0, correction=0), torch.ones(RELATIONS, 4), atol=1e-3, rtol=0)
-    loop = torch.zeros(2, 1, dtype=torch.long)
-    single = conv.per_relation(x[:1], loop, torch.zeros(1, dtype=torch.long))
-    conv.eval()
-    assert torch.equal(single, conv.per_relation(x[:1], loop, torch.zeros(1, dtype=torch.long)))
+        for conv in (plain, normed):
+            conv.weight.copy_(torch.eye(4).expand(RELATIONS, 4, 4))
+    x = torch.randn(NODES, 4)
+    assert normed.norm is not None
+    expected = RelationNorm(RELATIONS, 4)(plain.per_relation(x, edge_index, relation))
+    torch.testing.assert_close(normed.per_relation(x, edge_index, relation), expected)
+    normed.reset_parameters()
+    assert (normed.norm.running_mean == 0).all()
 
 
 def test_wrong_relations_and_sizes_are_refused(graph) -> None:
