@@ -66,7 +66,7 @@ class LoopedDialogueGCN(nn.Module):
         source, target, weight, relation = self.graph(context, batch)
         to_itself = weight[source == target][target[source == target].argsort()].unsqueeze(1)
         h = to_itself * model.self_weight(context)
-        for number, matrix in enumerate(model.relation_weight):
+        for number, matrix in enumerate(model.relation_weights()):
             mine = relation == number
             count = torch.bincount(target[mine], minlength=len(context))[target[mine]]
             messages = (weight[mine] / count).unsqueeze(1) * context[source[mine]]

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.nn import TransformerConv
 from torch_geometric.utils import to_dense_batch
 
+from graphml.models.relation_weights import RelationWeights
 from graphml.nn import concatenate_modalities
 from graphml.ops import DialogueBatch, DialogueEdges, relation_pattern, relation_product, speaker_pair_edges
 
@@ -74,7 +74,7 @@ class COGMEN(nn.Module):
         self.project = nn.Linear(sum(in_channels.values()), hidden_channels)
         layer = nn.TransformerEncoderLayer(hidden_channels, heads, 4 * hidden_channels, dropout, batch_first=True)
         self.context = nn.TransformerEncoder(layer, num_layers, enable_nested_tensor=False)
-        self.relation_weight = nn.Parameter(torch.empty(2 * num_speakers**2, hidden_channels, hidden_channels))
+        self.relation_weights = RelationWeights(2 * num_speakers**2, hidden_channels, hidden_channels)
         self.self_weight = nn.Linear(hidden_channels, hidden_channels)
         self.graph_attention = TransformerConv(hidden_channels, hidden_channels // heads, heads)
         self.norm = nn.LayerNorm(hidden_channels)
@@ -84,8 +84,6 @@ class COGMEN(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden_channels, num_classes),
         )
-        for matrix in self.relation_weight:
-            nn.init.xavier_uniform_(matrix)
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Return the logits of each utterance."""
@@ -108,8 +106,8 @@ class COGMEN(nn.Module):
         Returns:
             ``[N, H]``.
         """
-        num_relations = self.relation_weight.size(0)
-        pattern = relation_pattern(edges.edge_index, edges.relation, context.size(0), num_relations)
+        matrices = self.relation_weights()
+        pattern = relation_pattern(edges.edge_index, edges.relation, context.size(0), matrices.size(0))
         mean = pattern.mean_weight(context.dtype)
-        h = self.self_weight(context) + relation_product(context, pattern, mean, self.relation_weight)
+        h = self.self_weight(context) + relation_product(context, pattern, mean, matrices)
         return F.leaky_relu(self.norm(self.graph_attention(h, edges.edge_index)))

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_geometric.utils import to_dense_batch
 
+from graphml.models.relation_weights import RelationWeights
 from graphml.nn import DialogueGRU, concatenate_modalities
 from graphml.ops import (
     DialogueBatch,
@@ -76,7 +77,7 @@ class DialogueGCN(nn.Module):
         self.context = DialogueGRU(sum(in_channels.values()), hidden_channels, num_layers=2, dropout=dropout)
         width = self.context.out_channels
         self.edge_attention = nn.Linear(width, width, bias=False)
-        self.relation_weight = nn.Parameter(torch.empty(2 * num_speakers**2, width, hidden_channels))
+        self.relation_weights = RelationWeights(2 * num_speakers**2, width, hidden_channels)
         self.self_weight = nn.Linear(width, hidden_channels)
         self.neighbor_weight2 = nn.Linear(hidden_channels, hidden_channels, bias=False)
         self.self_weight2 = nn.Linear(hidden_channels, hidden_channels)
@@ -85,8 +86,8 @@ class DialogueGCN(nn.Module):
         self.classify = nn.Sequential(
             nn.Linear(width, hidden_channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_channels, num_classes)
         )
-        for matrix in self.relation_weight:
-            nn.init.xavier_uniform_(matrix)
+        # At the identity every utterance attends to its like, itself first, and not to the mean of its dialogue.
+        nn.init.eye_(self.attention.weight)
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Return the logits of each utterance."""
@@ -114,9 +115,10 @@ class DialogueGCN(nn.Module):
         score = edge_dot(pattern, self.edge_attention(context), context)
         alpha = segment_softmax(score, edges.rowptr)
         to_itself = alpha[edges.edge_index[0] == edges.edge_index[1]].unsqueeze(1)
-        typed = relation_pattern(edges.edge_index, edges.relation, num_nodes, self.relation_weight.size(0))
+        matrices = self.relation_weights()
+        typed = relation_pattern(edges.edge_index, edges.relation, num_nodes, matrices.size(0))
         weight = typed.in_order(alpha) * typed.mean_weight(alpha.dtype)
-        neighbors = relation_product(context, typed, weight, self.relation_weight)
+        neighbors = relation_product(context, typed, weight, matrices)
         h = F.relu(neighbors + to_itself * self.self_weight(context))
         neighbors = self.neighbor_weight2(spmm(pattern, torch.ones_like(alpha), h))
         return F.relu(neighbors + to_itself * self.self_weight2(h))

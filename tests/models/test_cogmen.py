@@ -18,7 +18,7 @@ def test_graph_layers_equal_those_of_pyg() -> None:
     edges = speaker_pair_edges(batch.lengths, batch.speakers)
     conv = RGCNConv(8, 8, 8).double()
     with torch.no_grad():
-        conv.weight.copy_(model.relation_weight)
+        conv.weight.copy_(model.relation_weights())
         conv.root.copy_(model.self_weight.weight.t())
         conv.bias.copy_(model.self_weight.bias)
     x = torch.randn(batch.num_utterances, 8, dtype=torch.float64)

@@ -30,7 +30,7 @@ def test_convolutions_equal_the_equations(model: DialogueGCN, batch: DialogueBat
     scores = g @ (g @ model.edge_attention.weight.t()).t()  # g_i W_e g_j with W_e at the source of the edge or its end
     alpha = scores.t().masked_fill(~near, -torch.inf).softmax(1)
     hidden = alpha.diag()[:, None] * model.self_weight(g)
-    for relation, weight in enumerate(model.relation_weight):
+    for relation, weight in enumerate(model.relation_weights()):
         mine = torch.zeros_like(near).index_put((target, source), edges.relation == relation)
         hidden = hidden + (alpha * mine / mine.sum(1, keepdim=True).clamp(min=1)) @ g @ weight
     hidden = hidden.relu()
