@@ -135,8 +135,8 @@ class DERGCN(nn.Module):
         check_modalities(batch.features, self.in_channels)
         split = {name: split_missing(batch.features[name]) for name in self.in_channels}
         x, there = torch.cat([part for part, _ in split.values()], dim=1), {name: t for name, (_, t) in split.items()}
-        edges = self.graph(batch)
-        weight: Tensor = self.edge_weight(x, edges)
+        edges, strength = self.graph(batch)
+        weight: Tensor = self.edge_weight(x, edges) * strength
         tokens = self._convolve(x, there, edges, weight)
         hidden = self.dropout(F.relu(tokens.sum(1) + self.speaker(batch.speakers)))
         attention = tokens.new_full(tokens.shape[:2], 1 / tokens.size(1))
@@ -171,24 +171,33 @@ class DERGCN(nn.Module):
             encoded.x, edges.edge_index, edges.relation, encoded.weight, encoder, generator, encoded.batch
         )
 
-    def graph(self, batch: DialogueBatch) -> DialogueEdges:
-        """Relations of each window and, where the batch has links, events, sorted by target."""
-        found, relations = [], []
-        kinds = torch.arange(4) if self.directed else torch.tensor([0, 0, 1, 1])
+    def graph(self, batch: DialogueBatch) -> tuple[DialogueEdges, Tensor]:
+        """Lay the graph over a batch.
+
+        Args:
+            batch: N utterances.
+
+        Returns:
+            The relations of each window and, where the batch has links, events, sorted by target; and ``[E]`` the
+            strength that the links give to events, 1 for all others.
+        """
+        own = torch.arange(batch.num_utterances, device=batch.lengths.device)
+        found, relations = [torch.stack([own, own])], [torch.zeros_like(own)]
+        kinds = torch.tensor([0, 1, 2, 3] if self.directed else [0, 0, 1, 1], device=own.device)
         for number, (past, future) in enumerate(self.windows):
             edges = dialogue_edges(batch.lengths, batch.speakers, past, future)
-            own = edges.relation == 4  # of `speaker_direction`: the utterance itself, which is relation 0 here
-            types = torch.cat([1 + number * (int(kinds.max()) + 1) + kinds, torch.zeros(1, dtype=torch.long)])
-            keep = slice(None) if number == 0 else ~own
-            found.append(edges.edge_index[:, keep])
-            relations.append(types.to(edges.relation)[edges.relation[keep].long()])
+            others = edges.relation != 4  # `speaker_direction`'s number of the utterance itself
+            found.append(edges.edge_index[:, others].long())
+            relations.append(1 + number * (int(kinds[-1]) + 1) + kinds[edges.relation[others].long()])
+        strength = torch.ones(sum(map(len, relations)), device=own.device)
         if self.events and batch.links is not None:
-            found.append(batch.links.edge_index.to(found[0].dtype))
-            relations.append(relations[0].new_full(batch.links.weight.shape, len(self.relation_names) - 1))
+            found.append(batch.links.edge_index.long())
+            relations.append(torch.full_like(batch.links.edge_index[0], len(self.relation_names) - 1).long())
+            strength = torch.cat([strength, batch.links.weight])
         edge_index, relation = torch.cat(found, dim=1), torch.cat(relations)
         order = torch.argsort(edge_index[1], stable=True)
         counts = torch.bincount(edge_index[1], minlength=batch.num_utterances)
-        return DialogueEdges(edge_index[:, order], relation[order], pointers(counts))
+        return DialogueEdges(edge_index[:, order], relation[order], pointers(counts)), strength[order]
 
     def _convolve(self, x: Tensor, there: Mapping[str, Tensor], edges: DialogueEdges, weight: Tensor) -> Tensor:
         """Representation of each utterance under each relation ``[N, R, H]``."""
