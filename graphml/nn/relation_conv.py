@@ -89,7 +89,8 @@ class RelationConv(nn.Module):
         Returns:
             ``[N, F_out]``.
         """
-        out = self.per_relation(x, edge_index, relation, edge_weight).sum(1)
+        # One product of all relations side by side: [N, R, F_out] is never held.
+        out = self._gather(x, edge_index, relation, edge_weight).flatten(1) @ self._weight().flatten(0, 1)
         if self.root is not None:
             out = out + x @ self.root
         return out if self.bias is None else out + self.bias
@@ -111,6 +112,11 @@ class RelationConv(nn.Module):
         Raises:
             ValueError: If ``relation`` is not one number from 0 to R - 1 for each edge.
         """
+        means = self._gather(x, edge_index, relation, edge_weight)
+        return torch.einsum("nri,rio->nro", means, self._weight())
+
+    def _gather(self, x: Tensor, edge_index: Tensor, relation: Tensor, edge_weight: Tensor | None) -> Tensor:
+        """Weighted mean of each node's neighbours in each relation ``[N, R, F_in]``, normalised and dropped out."""
         if relation.shape != edge_index.shape[1:] or (relation.numel() and int(relation.max()) >= self.num_relations):
             raise ValueError(
                 f"relation: expected a number from 0 to {self.num_relations - 1} for each of the "
@@ -125,9 +131,8 @@ class RelationConv(nn.Module):
         total = segment_sum(weights.unsqueeze(1), pattern.rowptr)
         mean = spmm(pattern, weights, x) / total.masked_fill(total == 0, 1)
         mean = mean.view(num_nodes, self.num_relations, -1)
-        if self.norm is not None:
-            mean = self.norm(mean)
-        return torch.einsum("nri,rio->nro", self.dropout(mean), self._weight())
+        out: Tensor = self.dropout(mean if self.norm is None else self.norm(mean))
+        return out
 
     def _weight(self) -> Tensor:
         if self.coefficients is None:
