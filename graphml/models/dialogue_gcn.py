@@ -86,8 +86,6 @@ class DialogueGCN(nn.Module):
         self.classify = nn.Sequential(
             nn.Linear(width, hidden_channels), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden_channels, num_classes)
         )
-        # At the identity every utterance attends to its like, itself first, and not to the mean of its dialogue.
-        nn.init.eye_(self.attention.weight)
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Return the logits of each utterance."""
