@@ -26,7 +26,7 @@ class EncodedDialogues(NamedTuple):
         there: For each modality ``[N]`` whether it is there.
         edges: The graph.
         weight: ``[E]`` weight of each edge.
-        hidden: ``[N, 2 H]`` utterances after the graph, which are classified.
+        hidden: ``[N, H]`` utterances after the graph, which are classified.
         attention: ``[N, R]`` weight of each relation in an utterance.
         batch: ``[N]`` dialogue of each utterance.
     """
@@ -53,8 +53,8 @@ class DERGCN(nn.Module):
     2. `RelationConv` on the features of each modality: the weighted mean over each relation, of the utterances that
        have the modality, normalised; gated fusion of the modalities of each mean. Nothing recurrent: with some
        thousand utterances to train on, a GRU before the graph fits them and loses (experiments/emotion).
-    3. The relations' representations are summed (R-GCN) and, beside that, fused by `RelationTransformer`; both are
-       classified.
+    3. `RelationTransformer` adds the relations' representations up, each by a weight that depends on all of them; the
+       sum is classified.
 
     Training adds `MaskedGraphAutoencoder`'s loss (`reconstruction_loss`) and a contrastive one on `project`; at
     evaluation nothing is masked.
@@ -63,15 +63,14 @@ class DERGCN(nn.Module):
         in_channels: Modalities and the features of each.
         num_classes: Number of emotions.
         num_speakers: Speaker vectors, see `SpeakerEmbedding`.
-        hidden_channels: Width H, a multiple of ``heads``.
+        hidden_channels: Width H.
         dropout: Dropout probability of hidden values.
         input_dropout: Dropout probability of the relations' means.
         windows: Utterances before and after the target, -1 for all: relations of their own for each window.
         directed: Whether past and future are different relations.
         events: Whether there is an event relation; a batch without links then has no edge in it.
         num_bases: Basis matrices of the convolutions' weights; default: one matrix a relation.
-        transformer_layers: Layers of the relation Transformer; 0 leaves it out, and its pooling.
-        heads: Attention heads of the Transformer.
+        transformer_layers: Layers of the relation Transformer; with 0 the relations are summed, as in R-GCN.
         edge_weight: Class of the edge weights, `AngularWeight` or `AttentionWeight`.
         node_rate: See `MaskedGraphAutoencoder`.
         edge_rate: Likewise.
@@ -91,7 +90,6 @@ class DERGCN(nn.Module):
         events: bool = True,
         num_bases: int | None = None,
         transformer_layers: int = 1,
-        heads: int = 4,
         edge_weight: Callable[[int], nn.Module] = AngularWeight,
         node_rate: float = 0.3,
         edge_rate: float = 0.3,
@@ -112,13 +110,10 @@ class DERGCN(nn.Module):
         )
         self.fusion = GatedFusion(width, list(self.in_channels))
         self.speaker = SpeakerEmbedding(num_speakers, width)
-        self.transformer = (
-            RelationTransformer(width, relations, transformer_layers, heads, dropout) if transformer_layers else None
-        )
+        self.transformer = RelationTransformer(width, relations, transformer_layers) if transformer_layers else None
         self.autoencoder = MaskedGraphAutoencoder(size, width, relations, node_rate, edge_rate, gamma=gamma)
         self.dropout = nn.Dropout(dropout)
-        hidden = width if self.transformer is None else 2 * width
-        self.head, self.projection = nn.Linear(hidden, num_classes), nn.Linear(hidden, width)
+        self.head, self.projection = nn.Linear(width, num_classes), nn.Linear(width, width)
 
     def encode(self, batch: DialogueBatch) -> EncodedDialogues:
         """Take the utterances through graph and fusion.
@@ -137,12 +132,12 @@ class DERGCN(nn.Module):
         x, there = torch.cat([part for part, _ in split.values()], dim=1), {name: t for name, (_, t) in split.items()}
         edges, strength = self.graph(batch)
         weight: Tensor = self.edge_weight(x, edges) * strength
-        tokens = self._convolve(x, there, edges, weight)
-        hidden = self.dropout(F.relu(tokens.sum(1) + self.speaker(batch.speakers)))
-        attention = tokens.new_full(tokens.shape[:2], 1 / tokens.size(1))
-        if self.transformer is not None:
-            fused, attention = self.transformer(self.dropout(F.relu(tokens)), self._relations_there(edges, x.size(0)))
-            hidden = torch.cat([hidden, self.dropout(fused)], dim=1)
+        tokens, present = self._convolve(x, there, edges, weight), self._relations_there(edges, x.size(0))
+        if self.transformer is None:
+            fused, attention = tokens.sum(1), present / present.sum(1, keepdim=True)
+        else:
+            fused, attention = self.transformer(tokens, present)
+        hidden = self.dropout(F.relu(fused + self.speaker(batch.speakers)))
         return EncodedDialogues(x, there, edges, weight, hidden, attention, batch.batch)
 
     def forward(self, batch: DialogueBatch) -> Tensor:

@@ -102,9 +102,9 @@ class MaskedGraphAutoencoder(nn.Module):
         left = edge_weight.index_fill(0, edges, 0.0)
         hidden = encoder(self._masked(x, nodes, generator), left)
         hollow = self.bridge(hidden).index_fill(0, nodes, 0.0)
-        decoded = self.decoder(hollow, edge_index, relation, left)
+        decoded = self.decoder(hollow, edge_index, relation, left, nodes)
         # The target is not trained: else features that are all alike would make the error small.
-        error = scaled_cosine_error(decoded[nodes], x.detach()[nodes], self.gamma)
+        error = scaled_cosine_error(decoded, x.detach()[nodes], self.gamma)
         return error + self._edge_loss(hidden, edge_index[:, edges], batch, generator)
 
     def _masked(self, x: Tensor, nodes: Tensor, generator: torch.Generator) -> Tensor:

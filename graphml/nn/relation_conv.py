@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn.inits import glorot, zeros
 
+from graphml.nn.byte_dropout import ByteDropout
 from graphml.nn.relation_norm import RelationNorm
 from graphml.ops import matrix_pattern, segment_sum, spmm
 
@@ -66,7 +67,7 @@ class RelationConv(nn.Module):
         self.root = nn.Parameter(torch.empty(in_channels, out_channels)) if root else None
         self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
         self.norm = RelationNorm(num_relations, in_channels) if norm else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -77,7 +78,14 @@ class RelationConv(nn.Module):
         if self.norm is not None:
             self.norm.reset_parameters()
 
-    def forward(self, x: Tensor, edge_index: Tensor, relation: Tensor, edge_weight: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        relation: Tensor,
+        edge_weight: Tensor | None = None,
+        nodes: Tensor | None = None,
+    ) -> Tensor:
         """Convolve: the sum over relations of `per_relation`, the node itself and the bias.
 
         Args:
@@ -85,12 +93,16 @@ class RelationConv(nn.Module):
             edge_index: ``[2, E]`` source and target of each edge.
             relation: ``[E]`` relation of each edge.
             edge_weight: ``[E]`` weights, not negative; default ones.
+            nodes: ``[M]`` nodes to compute; default all.
 
         Returns:
-            ``[N, F_out]``.
+            ``[N, F_out]``, or ``[M, F_out]``.
         """
         # One product of all relations side by side: [N, R, F_out] is never held.
-        out = self._gather(x, edge_index, relation, edge_weight).flatten(1) @ self._weight().flatten(0, 1)
+        means = self._gather(x, edge_index, relation, edge_weight)
+        if nodes is not None:
+            x, means = x[nodes], means[nodes]
+        out = means.flatten(1) @ self._weight().flatten(0, 1)
         if self.root is not None:
             out = out + x @ self.root
         return out if self.bias is None else out + self.bias

@@ -67,7 +67,10 @@ def test_what_each_relation_brings_adds_up_and_is_zero_without_edges(graph) -> N
     parts = conv.per_relation(x, edge_index, relation)
     assert parts.shape == (NODES, RELATIONS + 1, 5)
     assert (parts[:, RELATIONS] == 0).all()
-    torch.testing.assert_close(parts.sum(1) + x @ conv.root + conv.bias, conv(x, edge_index, relation))
+    out = conv(x, edge_index, relation)
+    torch.testing.assert_close(parts.sum(1) + x @ conv.root + conv.bias, out)
+    some = torch.tensor([4, 0, 4])
+    torch.testing.assert_close(conv(x, edge_index, relation, nodes=some), out[some])
 
 
 def test_edges_of_weight_zero_are_as_if_they_were_not_there(graph) -> None:
