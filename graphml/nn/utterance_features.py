@@ -22,9 +22,6 @@ class UtteranceFeatures(nn.Module):
         in_channels: Modalities and the features of each.
         relative: Modalities that get the speaker-relative features.
         embeddings: Modalities that are embeddings.
-
-    Raises:
-        ValueError: If ``relative`` or ``embeddings`` names a modality twice.
     """
 
     def __init__(
