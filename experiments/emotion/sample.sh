@@ -13,4 +13,4 @@ graphml features "$folder/recordings" "$folder/features"
 graphml fit "${options[@]}"
 checkpoint=$(ls -t "$folder"/fit/version_*/checkpoints/*.ckpt | head -n 1)
 graphml test "${options[@]}" --ckpt_path "$checkpoint"
-graphml annotate "$checkpoint" "$folder/features" --out "$folder/annotated"
+graphml annotate "$checkpoint" "$folder/features" --split test --out "$folder/annotated"

@@ -25,7 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="graphml annotate",
-        usage="graphml annotate CHECKPOINT [CHECKPOINT ...] CONVERSATIONS [--out DIR] [--samples N] [--seed N]",
+        usage="graphml annotate CHECKPOINT [CHECKPOINT ...] CONVERSATIONS [options]",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="passes with dropout of one checkpoint (default: 20)",
     )
     parser.add_argument("--seed", metavar="N", type=_not_negative, default=0, help="of the dropout (default: 0)")
+    parser.add_argument("--split", choices=("train", "val", "test"), help="only the dialogues of this split")
     return parser
 
 
@@ -67,6 +68,8 @@ def main(args: list[str]) -> int:
 
     try:
         conversations = read_conversations(options.conversations)
+        if options.split:
+            conversations = conversations.only(options.split)
         models = load_models(options.checkpoints)
         packed = prepare(conversations, models)
         annotations = annotate(conversations, models, packed, options.samples, options.seed)

@@ -116,6 +116,21 @@ class Conversations:
         of = {u.dialogue: u.split for u in self.utterances}
         return np.array([number for number, dialogue in enumerate(of) if of[dialogue] == name], dtype=np.int64)
 
+    def only(self, split: str) -> Self:
+        """Return the dialogues of one split.
+
+        Args:
+            split: "train", "val", "test", or "" for those of none.
+
+        Raises:
+            ValueError: If no dialogue is in the split.
+        """
+        rows = [number for number, u in enumerate(self.utterances) if u.split == split]
+        if not rows:
+            raise ValueError(f"split: expected dialogues in the split {split!r}, got none")
+        features = {name: x[rows] for name, x in self.features.items()}
+        return type(self)([self.utterances[row] for row in rows], self.classes, features)
+
     def with_features(self, features: Mapping[str, NDArray[np.float32]]) -> Self:
         """Return the conversations with other features.
 

@@ -83,3 +83,13 @@ def test_wrong_features_are_named(case):
     x, message = WRONG_FEATURES[case]
     with pytest.raises(ValueError, match=rf"features\['text'\]: .*{message}"):
         Conversations(ROWS, CLASSES, {"text": x})
+
+
+def test_the_dialogues_of_one_split_keep_their_features() -> None:
+    rows = [Utterance(d, "0", "A", split=split) for d, split in (("a", "train"), ("b", "test"), ("c", "test"))]
+    features = {"text": np.arange(3, dtype=np.float32).reshape(3, 1)}
+    chosen = Conversations(rows, [], features).only("test")
+    assert chosen.dialogues == ["b", "c"]
+    assert chosen.features["text"].tolist() == [[1], [2]]
+    with pytest.raises(ValueError, match="split: expected dialogues in the split 'val', got none"):
+        chosen.only("val")
