@@ -3,12 +3,13 @@
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from graphml.cli import main
-from graphml.data import NodeDataModule
+from graphml.data import Conversations, NodeDataModule, Utterance, write_folder
 from graphml.lightning_cli import GraphmlCLI
 from graphml.tasks import ContrastiveTask
 
@@ -215,3 +216,21 @@ def test_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     assert "--figures.enabled" in text
     assert "--trainer.max_epochs" in text
+
+
+def test_a_task_with_a_monitored_metric_keeps_its_best_epoch_and_gets_all_sizes(tmp_path: Path) -> None:
+    rows = [Utterance(f"d{d}", str(n), "ABC"[n % 3], label="ab"[n % 2]) for d in range(10) for n in range(4)]
+    x = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+    write_folder(tmp_path / "talks", Conversations(rows, ["a", "b"], {"text": x}))
+    options = ["--model=EmotionTask", "--data=ConversationDataModule", f"--data.path={tmp_path / 'talks'}"]
+    quiet = ["--trainer.enable_progress_bar=false", "--trainer.max_epochs=4", "--model.model=graphml.models.DERGCN"]
+    cli = GraphmlCLI(["fit", *options, *quiet])
+    assert cli.model.model.speaker.num_speakers == 3
+    saved = torch.load(checkpoint(), weights_only=True)
+    (best,) = [state for name, state in saved["callbacks"].items() if name.startswith("ModelCheckpoint")]
+    assert best["monitor"] == "val_weighted_f1"
+    assert main(["test", *options, *quiet, f"--ckpt_path={checkpoint()}"]) == 0
+    figures = {file.name for file in Path("runs/test/version_0/figures").iterdir()}
+    assert figures == {"confusion_matrix.png", "per_class.png", "reliability.png", "relation_weights.png"}
+    assert main(["predict", *options, *quiet, f"--ckpt_path={checkpoint()}"]) == 0
+    assert torch.load("runs/predict/version_0/predictions.pt").shape == (8, 2)

@@ -90,7 +90,7 @@ class EmotionTask(Task):
         self.inputs = UtteranceFeatures(in_channels, relative)
         self.model = (model or DERGCN)(self.inputs.out_channels, num_classes, num_speakers)
         self.contrastive = MinorityContrastiveLoss(tau, focal, augment)
-        self.lr, self.weight_decay, self.filter_lr = lr, weight_decay, lr
+        self.lr, self.weight_decay = lr, weight_decay
         self.class_weight, self.label_smoothing = class_weight, label_smoothing
         self.reconstruction_weight, self.contrastive_weight = reconstruction_weight, contrastive_weight
         self.register_buffer("weight_of_class", torch.ones(num_classes))
