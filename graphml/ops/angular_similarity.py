@@ -1,6 +1,7 @@
 """Weights of edges by the angle between the features of their ends."""
 
 import math
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -32,8 +33,10 @@ def angular_similarity(x: Tensor, edges: DialogueEdges) -> Tensor:
     unit = F.normalize(wide, dim=1)
     zeros = unit.new_zeros(edges.relation.numel())
     # Rows are targets; the edges of a target are in no order that the product needs, so that no check is wanted.
-    places = torch.sparse_csr_tensor(
-        edges.rowptr, edges.edge_index[0], zeros, (num_nodes, num_nodes), check_invariants=False
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        places = torch.sparse_csr_tensor(
+            edges.rowptr, edges.edge_index[0], zeros, (num_nodes, num_nodes), check_invariants=False
+        )
     cosine = torch.sparse.sampled_addmm(places, unit, unit.t(), beta=0.0).values()
     return (1 - torch.acos(0.99999 * cosine) / math.pi).to(x.dtype)
