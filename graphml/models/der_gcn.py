@@ -44,15 +44,15 @@ class DERGCN(nn.Module):
     """Dialogue and event relation-aware graph network.
 
     A **reconstruction** of `"DER-GCN" <https://arxiv.org/abs/2312.10579>`_ (Ai et al., TNNLS 2024): its equations and
-    hyper-parameters are not available and no code implements it, so this follows its abstract, and relatives and
+    hyper-parameters were not at hand and no public code implements it, so this follows its abstract, and relatives and
     measurements where that is silent. The paper prints 69.4 weighted F1 on IEMOCAP-6 and 66.1 on MELD-7 (its printed
     classes give 68.8 and 65.5), with features that are not those of this repository's studies.
 
     1. Graph: an utterance's relations are itself; for each window (same, other speaker), past and future apart if asked
        for; and the events of the batch's links. Edges are weighted, by angle or learned.
     2. `RelationConv` on the features of each modality: the weighted mean over each relation, of the utterances that
-       have the modality, normalised; gated fusion of the modalities of each mean. Nothing recurrent: with some
-       thousand utterances to train on, a GRU before the graph fits them and loses (experiments/emotion).
+       have the modality, normalised; gated fusion of the modalities of each mean. Nothing recurrent: on the
+       some thousand utterances of IEMOCAP the rivals with a recurrent context stop lower (experiments/emotion).
     3. `RelationTransformer` adds the relations' representations up, each by a weight that depends on all of them; the
        sum is classified.
 
