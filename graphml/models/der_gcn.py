@@ -66,7 +66,8 @@ class DERGCN(nn.Module):
         hidden_channels: Width H.
         dropout: Dropout probability of hidden values.
         input_dropout: Dropout probability of the relations' means.
-        windows: Utterances before and after the target, -1 for all: relations of their own for each window.
+        windows: Utterances before and after the target, -1 for all: relations of their own for each window. Edges grow
+            with the square of a dialogue's length where a window is -1: with thousands of utterances take a width.
         directed: Whether past and future are different relations.
         events: Whether there is an event relation; a batch without links then has no edge in it.
         num_bases: Basis matrices of the convolutions' weights; default: one matrix a relation.
