@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graphml.nn.dialogue_gru import DialogueGRU
 from graphml.nn.edge_weights import AngularWeight
 from graphml.nn.gated_fusion import GatedFusion
 from graphml.nn.masked_autoencoder import MaskedGraphAutoencoder
@@ -16,6 +17,8 @@ from graphml.nn.relation_transformer import RelationTransformer
 from graphml.nn.speaker_embedding import SpeakerEmbedding
 from graphml.ops import DialogueBatch, DialogueEdges, dialogue_edges
 from graphml.ops.dialogue_edges import pointers
+
+CONTEXT = "context"  # in the graph a modality like the others
 
 
 class EncodedDialogues(NamedTuple):
@@ -28,7 +31,7 @@ class EncodedDialogues(NamedTuple):
         weight: ``[E]`` weight of each edge.
         hidden: ``[N, H]`` utterances after the graph, which are classified.
         attention: ``[N, R]`` weight of each relation in an utterance.
-        batch: ``[N]`` dialogue of each utterance.
+        dialogues: The batch itself.
     """
 
     x: Tensor
@@ -37,7 +40,7 @@ class EncodedDialogues(NamedTuple):
     weight: Tensor
     hidden: Tensor
     attention: Tensor
-    batch: Tensor
+    dialogues: DialogueBatch
 
 
 class DERGCN(nn.Module):
@@ -51,8 +54,8 @@ class DERGCN(nn.Module):
     1. Graph: an utterance's relations are itself; for each window (same, other speaker), past and future apart if asked
        for; and the events of the batch's links. Edges are weighted, by angle or learned.
     2. `RelationConv` on the features of each modality: the weighted mean over each relation, of the utterances that
-       have the modality, normalised; gated fusion of the modalities of each mean. Nothing recurrent: on the
-       some thousand utterances of IEMOCAP the rivals with a recurrent context stop lower (experiments/emotion).
+       have the modality, normalised; gated fusion of the modalities of each mean. A recurrent context
+       is one modality more where asked for; the relatives put the graph on it alone (experiments/emotion compares).
     3. `RelationTransformer` adds the relations' representations up, each by a weight that depends on all of them; the
        sum is classified.
 
@@ -70,12 +73,17 @@ class DERGCN(nn.Module):
             with the square of a dialogue's length where a window is -1: with thousands of utterances take a width.
         directed: Whether past and future are different relations.
         events: Whether there is an event relation; a batch without links then has no edge in it.
+        context_layers: Layers of a bidirectional GRU along the dialogue, whose output joins the modalities on the graph;
+            0 for none.
         num_bases: Basis matrices of the convolutions' weights; default: one matrix a relation.
         transformer_layers: Layers of the relation Transformer; with 0 the relations are summed, as in R-GCN.
         edge_weight: Class of the edge weights, `AngularWeight` or `AttentionWeight`.
         node_rate: See `MaskedGraphAutoencoder`.
         edge_rate: Likewise.
         gamma: Likewise.
+
+    Raises:
+        ValueError: If a modality has the name that the context goes by.
     """
 
     def __init__(
@@ -89,6 +97,7 @@ class DERGCN(nn.Module):
         windows: Sequence[tuple[int, int]] = ((10, 10), (-1, -1)),
         directed: bool = False,
         events: bool = True,
+        context_layers: int = 0,
         num_bases: int | None = None,
         transformer_layers: int = 1,
         edge_weight: Callable[[int], nn.Module] = AngularWeight,
@@ -97,6 +106,8 @@ class DERGCN(nn.Module):
         gamma: float = 2.0,
     ) -> None:
         super().__init__()
+        if CONTEXT in in_channels:
+            raise ValueError(f"in_channels: expected other names than {CONTEXT!r}, which the network uses itself")
         self.in_channels = dict(in_channels)
         self.windows, self.directed, self.events = [tuple(window) for window in windows], directed, events
         self.relation_names = relation_names(self.windows, directed, events)
@@ -109,7 +120,10 @@ class DERGCN(nn.Module):
                 for name, channels in in_channels.items()
             }
         )
-        self.fusion = GatedFusion(width, list(self.in_channels))
+        self.context = DialogueGRU(size + width, width, context_layers, dropout) if context_layers else None
+        if self.context is not None:
+            self.convs[CONTEXT] = RelationConv(self.context.out_channels, width, relations, num_bases, **options)
+        self.fusion = GatedFusion(width, list(self.convs))
         self.speaker = SpeakerEmbedding(num_speakers, width)
         self.transformer = RelationTransformer(width, relations, transformer_layers) if transformer_layers else None
         self.autoencoder = MaskedGraphAutoencoder(size, width, relations, node_rate, edge_rate, gamma=gamma)
@@ -133,13 +147,13 @@ class DERGCN(nn.Module):
         x, there = torch.cat([part for part, _ in split.values()], dim=1), {name: t for name, (_, t) in split.items()}
         edges, strength = self.graph(batch)
         weight: Tensor = self.edge_weight(x, edges) * strength
-        tokens, present = self._convolve(x, there, edges, weight), self._relations_there(edges, x.size(0))
+        tokens, present = self._convolve(x, there, edges, weight, batch), self._relations_there(edges, x.size(0))
         if self.transformer is None:
             fused, attention = tokens.sum(1), present / present.sum(1, keepdim=True)
         else:
             fused, attention = self.transformer(tokens, present)
         hidden = self.dropout(F.relu(fused + self.speaker(batch.speakers)))
-        return EncodedDialogues(x, there, edges, weight, hidden, attention, batch.batch)
+        return EncodedDialogues(x, there, edges, weight, hidden, attention, batch)
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Logits ``[N, num_classes]`` of the batch's utterances."""
@@ -161,10 +175,10 @@ class DERGCN(nn.Module):
         edges = encoded.edges
 
         def encoder(x: Tensor, weight: Tensor) -> Tensor:
-            return F.relu(self._convolve(x, encoded.there, edges, weight).sum(1))
+            return F.relu(self._convolve(x, encoded.there, edges, weight, encoded.dialogues).sum(1))
 
         return self.autoencoder.loss(
-            encoded.x, edges.edge_index, edges.relation, encoded.weight, encoder, generator, encoded.batch
+            encoded.x, edges.edge_index, edges.relation, encoded.weight, encoder, generator, encoded.dialogues.batch
         )
 
     def graph(self, batch: DialogueBatch) -> tuple[DialogueEdges, Tensor]:
@@ -195,14 +209,20 @@ class DERGCN(nn.Module):
         counts = torch.bincount(edge_index[1], minlength=batch.num_utterances)
         return DialogueEdges(edge_index[:, order], relation[order], pointers(counts)), strength[order]
 
-    def _convolve(self, x: Tensor, there: Mapping[str, Tensor], edges: DialogueEdges, weight: Tensor) -> Tensor:
+    def _convolve(
+        self, x: Tensor, there: Mapping[str, Tensor], edges: DialogueEdges, weight: Tensor, batch: DialogueBatch
+    ) -> Tensor:
         """Representation of each utterance under each relation ``[N, R, H]``."""
         source, target = edges.edge_index
         shape = x.size(0), len(self.relation_names)
         tokens, known = {}, {}
-        parts = x.split(list(self.in_channels.values()), dim=1)
-        for (name, conv), part in zip(self.convs.items(), parts, strict=True):
-            left = weight * there[name][source]
+        parts = dict(zip(self.in_channels, x.split(list(self.in_channels.values()), dim=1), strict=True))
+        if self.context is not None:
+            heard = self.dropout(torch.cat([x, self.speaker(batch.speakers)], dim=1))
+            parts[CONTEXT] = self.context(heard, batch.lengths)
+            there = {**there, CONTEXT: torch.ones_like(batch.speakers, dtype=torch.bool)}
+        for name, conv in self.convs.items():
+            part, left = parts[name], weight * there[name][source]
             means = cast(RelationConv, conv).per_relation(part, edges.edge_index, edges.relation, left)
             tokens[name] = means.flatten(0, 1)
             row = target * shape[1] + edges.relation

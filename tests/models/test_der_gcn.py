@@ -136,3 +136,15 @@ def test_a_batch_without_links_has_no_events() -> None:
     assert int(edges.relation.max()) == 4
     edges, _ = build(events=False).graph(everything())
     assert int(edges.relation.max()) == 4
+
+
+def test_a_recurrent_context_joins_the_modalities_and_stays_in_its_dialogue() -> None:
+    model, data = build(context_layers=1, windows=[], events=False), dialogues()
+    batch = data.select([0, 2])
+    features = {name: x.requires_grad_() for name, x in batch.features.items()}
+    model(batch)[2].square().sum().backward()  # without windows, what is heard of others comes through the context
+    assert features["text"].grad is not None
+    assert (features["text"].grad[:4] != 0).any(1).all()
+    assert (features["text"].grad[4:] == 0).all()
+    with pytest.raises(ValueError, match="in_channels: expected other names than 'context'"):
+        DERGCN({"context": 3}, 5, 3)
