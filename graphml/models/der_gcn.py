@@ -73,8 +73,8 @@ class DERGCN(nn.Module):
             with the square of a dialogue's length where a window is -1: with thousands of utterances take a width.
         directed: Whether past and future are different relations.
         events: Whether there is an event relation; a batch without links then has no edge in it.
-        context_layers: Layers of a bidirectional GRU along the dialogue, whose output joins the modalities on the graph;
-            0 for none.
+        context_layers: Layers of a bidirectional GRU along the dialogue whose output joins the modalities on the
+            graph; 0 for none.
         num_bases: Basis matrices of the convolutions' weights; default: one matrix a relation.
         transformer_layers: Layers of the relation Transformer; with 0 the relations are summed, as in R-GCN.
         edge_weight: Class of the edge weights, `AngularWeight` or `AttentionWeight`.
