@@ -1,5 +1,6 @@
 """DER-GCN: emotions in conversation from speaker and event relations."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
@@ -13,6 +14,7 @@ from graphml.nn.gated_fusion import GatedFusion
 from graphml.nn.masked_autoencoder import MaskedGraphAutoencoder
 from graphml.nn.modalities import check_modalities, split_missing
 from graphml.nn.relation_conv import RelationConv
+from graphml.nn.relation_norm import RelationNorm
 from graphml.nn.relation_transformer import RelationTransformer
 from graphml.nn.speaker_embedding import SpeakerEmbedding
 from graphml.ops import DialogueBatch, DialogueEdges, dialogue_edges
@@ -177,9 +179,13 @@ class DERGCN(nn.Module):
         def encoder(x: Tensor, weight: Tensor) -> Tensor:
             return F.relu(self._convolve(x, encoded.there, edges, weight, encoded.dialogues).sum(1))
 
-        return self.autoencoder.loss(
-            encoded.x, edges.edge_index, edges.relation, encoded.weight, encoder, generator, encoded.dialogues.batch
-        )
+        with contextlib.ExitStack() as stack:
+            for module in self.convs.modules():
+                if isinstance(module, RelationNorm):
+                    stack.enter_context(module.untracked())  # evaluation sees no masked data
+            return self.autoencoder.loss(
+                encoded.x, edges.edge_index, edges.relation, encoded.weight, encoder, generator, encoded.dialogues.batch
+            )
 
     def graph(self, batch: DialogueBatch) -> tuple[DialogueEdges, Tensor]:
         """Lay the graph over a batch.

@@ -21,19 +21,21 @@ class MaskedGraphAutoencoder(nn.Module):
 
     .. math::
         \mathcal{L} = \frac{1}{|\mathcal{V}_m|} \sum_{i \in \mathcal{V}_m} (1 - \cos(\mathbf{z}_i, \mathbf{x}_i))^\gamma
-        + \mathrm{BCE}(\mathbf{h}_i^\top \mathbf{M} \mathbf{h}_j)
+        + \mathrm{BCE}\Big(\sum_f h_{if} \, m_{rf} \, h_{jf}\Big)
 
-    A share of the nodes gets a learned token (some of them another node's features), a share of the edges the weight 0;
-    the encoder runs on that; a bias-free linear map, the masked nodes set to 0 again, and one relational convolution
-    :math:`\mathbf{z}` reconstruct the features. Masked edges are told from pairs of nodes drawn at random, within the
-    same dialogue where ``batch`` is given. It exists in training alone: a forward pass masks nothing.
+    A share of the nodes gets a learned token (some of them another node's features); a share of the pairs of nodes
+    loses its edges, of all relations and in both directions; the encoder runs on that; a bias-free linear map, the
+    masked nodes set to 0 again, and one relational convolution :math:`\mathbf{z}` reconstruct the features. A masked
+    edge of relation r is told from a pair with the same source that relation r does not join, in the same dialogue
+    where ``batch`` is given: a window that covers a dialogue joins all pairs, but not by every relation. It exists in
+    training alone: a forward pass masks nothing.
 
     Args:
         channels: Features of a node, which are also those of the encoder's input.
         hidden_channels: Features that the encoder returns.
         num_relations: Relations of the graph.
         node_rate: Share of nodes to mask, in (0, 1).
-        edge_rate: Share of edges to mask, in (0, 1).
+        edge_rate: Share of joined pairs to mask, in (0, 1).
         replace_rate: Share of the masked nodes that get another node's features instead of the token.
         gamma: Exponent of the scaled cosine error, at least 1.
 
@@ -63,13 +65,15 @@ class MaskedGraphAutoencoder(nn.Module):
         self.token = nn.Parameter(torch.zeros(channels))
         self.bridge = nn.Linear(hidden_channels, hidden_channels, bias=False)
         self.decoder = RelationConv(hidden_channels, channels, num_relations)
-        self.edge = nn.Linear(hidden_channels, hidden_channels, bias=False)
+        self.relation = nn.Parameter(torch.empty(num_relations, hidden_channels))
+        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw the weights anew."""
         nn.init.zeros_(self.token)
-        for layer in (self.bridge, self.decoder, self.edge):
-            layer.reset_parameters()
+        nn.init.constant_(self.relation, self.relation.size(1) ** -0.5)
+        self.bridge.reset_parameters()
+        self.decoder.reset_parameters()
 
     def loss(
         self,
@@ -98,14 +102,14 @@ class MaskedGraphAutoencoder(nn.Module):
         nodes = self._draw(x.size(0), self.node_rate, generator, x.device)
         if not nodes.numel():
             return x.sum() * 0.0
-        edges = self._draw(edge_index.size(1), self.edge_rate, generator, x.device)
+        edges = self._draw_pairs(edge_index, x.size(0), generator)
         left = edge_weight.index_fill(0, edges, 0.0)
         hidden = encoder(self._masked(x, nodes, generator), left)
         hollow = self.bridge(hidden).index_fill(0, nodes, 0.0)
         decoded = self.decoder(hollow, edge_index, relation, left, nodes)
         # The target is not trained: else features that are all alike would make the error small.
         error = scaled_cosine_error(decoded, x.detach()[nodes], self.gamma)
-        return error + self._edge_loss(hidden, edge_index[:, edges], batch, generator)
+        return error + self._edge_loss(hidden, edge_index, relation, edges, batch, generator)
 
     def _masked(self, x: Tensor, nodes: Tensor, generator: torch.Generator) -> Tensor:
         """Features in which the nodes are hidden."""
@@ -114,19 +118,38 @@ class MaskedGraphAutoencoder(nn.Module):
         out = x.index_copy(0, nodes, self.token.to(x.dtype).expand(nodes.numel(), -1))
         return out.index_copy(0, swap, x[others])
 
-    def _edge_loss(self, hidden: Tensor, edges: Tensor, batch: Tensor | None, generator: torch.Generator) -> Tensor:
-        """Tell masked edges from pairs that have the same source and any target of its dialogue."""
-        source, target = edges
-        if not source.numel():
-            return hidden.sum() * 0.0
+    def _draw_pairs(self, edge_index: Tensor, num_nodes: int, generator: torch.Generator) -> Tensor:
+        """Edges of the pairs to hide; a node's edge to itself stays."""
+        low, high = edge_index.min(0).values, edge_index.max(0).values
+        pairs, pair = torch.unique(low * num_nodes + high, return_inverse=True)
+        hidden = torch.rand(pairs.numel(), generator=generator, device=generator.device).to(low.device) < self.edge_rate
+        return (hidden[pair] & (low != high)).nonzero().squeeze(1)
+
+    def _edge_loss(
+        self,
+        hidden: Tensor,
+        edge_index: Tensor,
+        relation: Tensor,
+        masked: Tensor,
+        batch: Tensor | None,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Tell masked edges from pairs of the same source and dialogue that their relation does not join."""
+        source, target, kind = edge_index[0][masked], edge_index[1][masked], relation[masked]
         sizes = torch.tensor([hidden.size(0)], device=hidden.device) if batch is None else torch.bincount(batch)
         dialogue = torch.zeros_like(source) if batch is None else batch[source]
         start = (sizes.cumsum(0) - sizes)[dialogue]
         place = torch.rand(source.numel(), generator=generator, device=generator.device).to(hidden.device)
         other = start + (place * sizes[dialogue]).long().clamp(max=sizes[dialogue] - 1)
-        left = self.edge(hidden)[source]
+        size = hidden.size(0)
+        joined = (relation * size + edge_index[0]) * size + edge_index[1]
+        wrong = torch.isin((kind * size + source) * size + other, joined) | (other == source)
+        if not bool((~wrong).any()):
+            return hidden.sum() * 0.0  # nothing masked, or everything joined
+        source, target, kind, other = source[~wrong], target[~wrong], kind[~wrong], other[~wrong]
+        left = hidden[source] * self.relation[kind]
         scores = torch.cat([(left * hidden[end]).sum(1) for end in (target, other)])
-        truth = torch.cat([torch.ones_like(place), torch.zeros_like(place)]).to(scores.dtype)
+        truth = torch.cat([torch.ones_like(source), torch.zeros_like(source)]).to(scores.dtype)
         return F.binary_cross_entropy_with_logits(scores, truth)
 
     @staticmethod

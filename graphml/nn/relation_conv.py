@@ -143,7 +143,8 @@ class RelationConv(nn.Module):
         total = segment_sum(weights.unsqueeze(1), pattern.rowptr)
         mean = spmm(pattern, weights, x) / total.masked_fill(total == 0, 1)
         mean = mean.view(num_nodes, self.num_relations, -1)
-        out: Tensor = self.dropout(mean if self.norm is None else self.norm(mean))
+        there = (total > 0).view(num_nodes, self.num_relations)
+        out: Tensor = self.dropout(mean if self.norm is None else self.norm(mean, there))
         return out
 
     def _weight(self) -> Tensor:

@@ -1,5 +1,8 @@
 """Normalisation of what each relation of a graph brings to its nodes."""
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +17,8 @@ class RelationNorm(nn.Module):
     The mean over many neighbours varies less than a single node and would be overheard beside it. Batch normalisation
     brings all to one size, but each feature by itself, and so makes as much of the last directions of an embedding,
     which are noise, as of the first; here the directions keep their shares. As in batch normalisation, statistics are
-    the batch's in training and running averages at evaluation; a batch of one node is normalised by the latter.
+    the batch's in training and running averages at evaluation. Nodes that a relation does not enter count nowhere and
+    stay 0; a relation that enters fewer than two nodes of the batch is normalised by its running averages.
 
     Args:
         num_relations: Number of relations R.
@@ -22,13 +26,14 @@ class RelationNorm(nn.Module):
         momentum: Weight of a batch in the running averages, in (0, 1].
 
     Shapes:
-        - **input:** messages :math:`(N, R, F)`
+        - **input:** messages :math:`(N, R, F)`, 0 where there is none, and where there is one :math:`(N, R)`
         - **output:** :math:`(N, R, F)`
     """
 
     def __init__(self, num_relations: int, channels: int, momentum: float = 0.1) -> None:
         super().__init__()
         self.num_relations, self.channels, self.momentum = num_relations, channels, momentum
+        self.tracking = True
         self.register_buffer("running_mean", torch.zeros(num_relations, channels))
         self.register_buffer("running_var", torch.ones(num_relations))
 
@@ -37,21 +42,40 @@ class RelationNorm(nn.Module):
         self.get_buffer("running_mean").zero_()
         self.get_buffer("running_var").fill_(1.0)
 
-    def forward(self, messages: Tensor) -> Tensor:
+    def forward(self, messages: Tensor, there: Tensor) -> Tensor:
         """Normalise.
 
         Args:
-            messages: ``[N, R, F]``.
+            messages: ``[N, R, F]``, 0 where there is none.
+            there: ``[N, R]`` where there is one.
         """
         mean, var = self.get_buffer("running_mean"), self.get_buffer("running_var")
-        if self.training and messages.size(0) > 1:
-            batch_mean = messages.mean(0)
-            batch_var = (messages - batch_mean).square().mean((0, 2))
+        if self.training:
+            mean, var = self._of_batch(messages, there.sum(0), mean, var)
+        scale = (var + 1e-5).rsqrt().unsqueeze(1)
+        return (messages - mean) * (scale * there.unsqueeze(2))
+
+    def _of_batch(self, messages: Tensor, count: Tensor, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Statistics of the batch, and of the past where there are too few, which are then kept."""
+        enough = count > 1
+        total = count.clamp(min=1).unsqueeze(1)
+        batch_mean = messages.sum(0) / total  # the others are 0
+        batch_var = (messages.square().sum(0) / total - batch_mean.square()).mean(1).clamp(min=0)
+        if self.tracking:
             with torch.no_grad():
-                mean.lerp_(batch_mean.to(mean), self.momentum)
-                var.lerp_(batch_var.to(var), self.momentum)
-            mean, var = batch_mean, batch_var
-        return (messages - mean) / (var + 1e-5).sqrt().unsqueeze(1)
+                step = self.momentum * enough
+                mean.lerp_(batch_mean.to(mean), step.unsqueeze(1).to(mean))
+                var.lerp_(batch_var.to(var), step.to(var))
+        return torch.where(enough.unsqueeze(1), batch_mean, mean), torch.where(enough, batch_var, var)
+
+    @contextlib.contextmanager
+    def untracked(self) -> Iterator[None]:
+        """Leave the running averages as they are: for passes over data that are changed on purpose."""
+        self.tracking = False
+        try:
+            yield
+        finally:
+            self.tracking = True
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.num_relations}, {self.channels})"

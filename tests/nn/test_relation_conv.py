@@ -88,7 +88,9 @@ def test_the_norm_comes_before_the_weights_and_reset_forgets_it(graph) -> None:
             conv.weight.copy_(torch.eye(4).expand(RELATIONS, 4, 4))
     x = torch.randn(NODES, 4)
     assert normed.norm is not None
-    expected = RelationNorm(RELATIONS, 4)(plain.per_relation(x, edge_index, relation))
+    there = torch.zeros(NODES, RELATIONS, dtype=torch.bool)
+    there[edge_index[1], relation] = True
+    expected = RelationNorm(RELATIONS, 4)(plain.per_relation(x, edge_index, relation), there)
     torch.testing.assert_close(normed.per_relation(x, edge_index, relation), expected)
     normed.reset_parameters()
     assert (normed.norm.running_mean == 0).all()
