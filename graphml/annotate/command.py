@@ -68,10 +68,9 @@ def main(args: list[str]) -> int:
 
     try:
         conversations = read_conversations(options.conversations)
-        if options.split:
-            conversations = conversations.only(options.split)
         models = load_models(options.checkpoints)
-        packed = prepare(conversations, models)
+        packed = prepare(conversations, models, options.split)
+        conversations = conversations.only(options.split) if options.split else conversations
         annotations = annotate(conversations, models, packed, options.samples, options.seed)
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"graphml annotate: error: {error}", file=sys.stderr)

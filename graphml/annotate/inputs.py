@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from graphml.data import Conversations, PackedDialogues
 from graphml.data.conversation import EventLinker, pack
-from graphml.data.features import extract_features, load_extractor
+from graphml.data.features import AudioError, extract_features, load_extractor
 from graphml.ops import DialogueLinks
 from graphml.tasks import EmotionTask
 
@@ -64,12 +65,15 @@ def load_models(paths: Sequence[str | Path]) -> list[EmotionTask]:
     return models
 
 
-def prepare(conversations: Conversations, models: Sequence[EmotionTask]) -> list[PackedDialogues]:
+def prepare(
+    conversations: Conversations, models: Sequence[EmotionTask], split: str | None = None
+) -> list[PackedDialogues]:
     """Give each model the features that it takes: the folder's own, else extracted ones, else rows of NaN.
 
     Args:
         conversations: The conversations.
         models: The models; those with the same extractor share what it extracts.
+        split: Prepare the dialogues of this split alone; events are linked in view of all, as in training.
 
     Returns:
         The dialogues for each model.
@@ -77,6 +81,8 @@ def prepare(conversations: Conversations, models: Sequence[EmotionTask]) -> list
     Raises:
         InputError: If the conversations have none of a model's modalities, or features of another width.
     """
+    links = _links(conversations, split)
+    conversations = conversations if split is None else conversations.only(split)
     extracted: dict[bytes, dict[str, NDArray[np.float32]]] = {}
     packed = []
     absent: dict[str, None] = {}
@@ -87,12 +93,16 @@ def prepare(conversations: Conversations, models: Sequence[EmotionTask]) -> list
                 key = pickle.dumps((name, model.extractors[name]))
                 if key not in extracted:
                     extractor = load_extractor(model.extractors[name])
-                    extracted[key] = extract_features(conversations, {name: extractor})
+                    try:
+                        extracted[key] = extract_features(conversations, {name: extractor})
+                    except AudioError as error:  # no recording can be read: missing like any other
+                        print(f"graphml annotate: warning: {error}", file=sys.stderr)
+                        extracted[key] = {}
                 features |= extracted[key]
         present = {name: features[name] for name in model.in_channels if not np.isnan(features.get(name, np.nan)).all()}
         absent |= dict.fromkeys(name for name in model.in_channels if name not in present)
         complete = conversations.with_features(_complete(present, model.in_channels, len(conversations.utterances)))
-        packed.append(pack(complete, links=_links(complete)))
+        packed.append(pack(complete, links=links))
     for name in absent:
         print(f"graphml annotate: warning: no {name} features: predicting without them", file=sys.stderr)
     return packed
@@ -118,8 +128,15 @@ def _complete(
     return out
 
 
-def _links(conversations: Conversations) -> DialogueLinks | None:
-    """Event links as the data modules make them; none where there is nothing to find them by."""
+def _links(conversations: Conversations, split: str | None) -> DialogueLinks | None:
+    """Event links as the data modules make them, of a split; none where there is nothing to find them by."""
     text = conversations.features.get("text")
     embedded = text is not None and not np.isnan(text).all()
-    return EventLinker()(conversations) if embedded or any(u.text for u in conversations.utterances) else None
+    if not embedded and not any(u.text for u in conversations.utterances):
+        return None
+    edge_index, weight = EventLinker()(conversations)
+    if split is None:
+        return DialogueLinks(edge_index, weight)
+    chosen = torch.tensor([u.split == split for u in conversations.utterances])
+    kept = chosen[edge_index[0]]  # a link never leaves its dialogue, nor its split
+    return DialogueLinks((chosen.cumsum(0) - 1)[edge_index[:, kept]], weight[kept])

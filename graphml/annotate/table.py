@@ -12,7 +12,8 @@ def write_table(path: Path, annotations: Annotations) -> None:
     """Write a row for each utterance.
 
     The columns: dialogue, utterance, speaker, start, end (seconds), text, emotion, the probability of each emotion
-    (``p_`` and its name), confidence (that of the emotion), uncertainty, aleatoric, epistemic (nats), label.
+    (``p_`` and its name), confidence (that of the emotion), uncertainty, aleatoric, epistemic (nats), label. A
+    text that a spreadsheet would take for a formula begins with an apostrophe.
 
     Args:
         path: The file.
@@ -35,4 +36,10 @@ def write_table(path: Path, annotations: Annotations) -> None:
         ):
             times = ["" if math.isnan(time) else f"{time:g}" for time in (u.start, u.end)]
             numbers = [f"{value:.6f}" for value in (*p, top, *uncertainty)]
-            writer.writerow([*u[:3], *times, u.text, annotations.classes[number], *numbers, u.label])
+            words = [_harmless(text) for text in (*u[:3], u.text, u.label)]
+            writer.writerow([*words[:3], *times, words[3], annotations.classes[number], *numbers, words[4]])
+
+
+def _harmless(text: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

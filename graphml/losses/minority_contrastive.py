@@ -46,7 +46,7 @@ def minority_contrastive_loss(z: Tensor, labels: Tensor, tau: float = 0.2, gamma
         return z.sum() * 0.0
     scores = (z @ z.T / tau).fill_diagonal_(-torch.inf) - counts.log()  # each class's exponentials as their mean
     log_share = scores.log_softmax(dim=1).masked_fill(~same, 0.0)
-    focal = (1 - log_share.exp()).pow(gamma) if gamma else 1.0
+    focal = (1 - log_share.exp()).clamp(min=1e-6).pow(gamma) if gamma else 1.0  # a root of 0 has no derivative
     anchors = counts > 1
     mean = (focal * log_share).sum(1)[anchors] / (counts[anchors] - 1)
     loss: Tensor = -(mean / counts[anchors]).sum() / labels[anchors].unique().numel()

@@ -11,7 +11,7 @@ class ByteDropout(nn.Dropout):
     core it takes 3 ms, `torch.nn.Dropout` 9: it pays where a layer drops out of its widest tensor.
 
     Args:
-        p: Probability that a value becomes 0, in [0, 1).
+        p: Probability that a value becomes 0, from 0 to 0.998.
 
     Raises:
         ValueError: If the probability is out of range.
@@ -21,7 +21,7 @@ class ByteDropout(nn.Dropout):
         super().__init__(p)
         self.threshold = round(256 * p)
         if not 0 <= self.threshold < 256:
-            raise ValueError(f"p: expected a probability in [0, 1), got {p}")
+            raise ValueError(f"p: expected a probability from 0 to 0.998, got {p}")
 
     def forward(self, input: Tensor) -> Tensor:
         """Drop values in training.

@@ -60,7 +60,8 @@ class UtteranceFeatures(nn.Module):
             deviation = (x - x.mean(0)).square().mean(0)
             scale = (deviation.mean() if name in self.embeddings else deviation).sqrt().expand(x.size(1))
             self.get_buffer(f"mean_{name}").copy_(x.mean(0))
-            self.get_buffer(f"scale_{name}").copy_(scale.clamp(min=1e-6))
+            # What is constant in training says nothing, and must not cry out where it is not.
+            self.get_buffer(f"scale_{name}").copy_(scale.masked_fill(scale < 1e-6, 1.0))
 
     def forward(self, batch: DialogueBatch) -> dict[str, Tensor]:
         """Return the features of a batch.

@@ -15,6 +15,9 @@ from graphml.nn import UtteranceFeatures
 from graphml.ops import DialogueBatch
 from graphml.tasks.task import Task
 
+# Modules that drop out by themselves; a Transformer layer's own flag only keeps it off torch's path without dropout.
+DROPS_OUT = (nn.Dropout, nn.GRU, nn.MultiheadAttention, nn.TransformerEncoderLayer)
+
 
 class Relations(NamedTuple):
     """The graph that a model laid over some dialogues.
@@ -113,8 +116,10 @@ class EmotionTask(Task):
         self.inputs.fit(data.training_features)
         self.classes = list(data.classes)
         self.extractors = dict(getattr(data, "extractors", {}))
-        counts = data.class_counts.clamp(min=1).float()
-        self.get_buffer("weight_of_class").copy_((counts.sum() / (len(counts) * counts)).pow(self.class_weight))
+        counts = data.class_counts.float()
+        weight = (counts.sum() / (len(counts) * counts)).pow(self.class_weight)
+        # Label smoothing would pull towards a class that never occurs, the more the rarer it seems.
+        self.get_buffer("weight_of_class").copy_(weight.masked_fill(counts == 0, 0.0))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW over all parameters."""
@@ -173,7 +178,7 @@ class EmotionTask(Task):
         self.eval()
         for module in self.modules():
             # Dropout alone, also that within a GRU or a Transformer: nothing else may differ from evaluation.
-            module.training = bool(samples) and isinstance(module, (nn.Dropout, nn.GRU, nn.MultiheadAttention))
+            module.training = bool(samples) and isinstance(module, DROPS_OUT)
         try:
             with torch.no_grad(), torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
                 torch.manual_seed(seed)
@@ -212,10 +217,12 @@ class EmotionTask(Task):
     def on_validation_epoch_start(self) -> None:
         """Forget the predictions of an earlier epoch."""
         self._seen = []
+        self._check_classes()
 
     def on_test_epoch_start(self) -> None:
         """Forget the predictions of an earlier test."""
         self._seen = []
+        self._check_classes()
 
     def validation_step(self, batch: DialogueBatch, batch_idx: int) -> None:
         """Collect predictions."""
@@ -261,6 +268,21 @@ class EmotionTask(Task):
         corpus = checkpoint.get("corpus", {})
         self.classes = list(corpus.get("classes", self.classes))
         self.extractors = dict(corpus.get("extractors", {}))
+
+    def _check_classes(self) -> None:
+        """Numbers of classes mean nothing without their names.
+
+        Raises:
+            ValueError: If the data number other emotions than those that the model was trained on.
+        """
+        given = list(getattr(getattr(self.trainer, "datamodule", None), "classes", self.classes))
+        if self.classes == [str(number) for number in range(len(self.classes))]:
+            self.classes = given  # never trained
+        if given != self.classes:
+            raise ValueError(
+                f"classes: expected those of the training, {', '.join(self.classes)}, got {', '.join(given)}; "
+                "list them in this order in classes.txt"
+            )
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         if not bool((labels >= 0).any()):

@@ -79,3 +79,10 @@ def test_the_class_augments_where_asked_for() -> None:
     torch.testing.assert_close(plain(z, labels, torch.Generator()), minority_contrastive_loss(z, labels))
     assert not torch.isclose(filled(z, labels, torch.Generator().manual_seed(0)), plain(z, labels, torch.Generator()))
     assert repr(filled) == "MinorityContrastiveLoss(tau=0.2, gamma=0.0, augment=1.0)"
+
+
+def test_a_root_as_focal_exponent_has_finite_gradients() -> None:
+    z = torch.randn(2, 3, requires_grad=True)
+    minority_contrastive_loss(z, torch.tensor([0, 0]), gamma=0.5).backward()
+    assert z.grad is not None
+    assert z.grad.isfinite().all()

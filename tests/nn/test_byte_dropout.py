@@ -43,5 +43,5 @@ def test_evaluation_and_p_of_zero_change_nothing_and_the_seed_decides() -> None:
 
 
 def test_a_probability_out_of_range_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"p: expected a probability in \[0, 1\), got 0\.999"):
+    with pytest.raises(ValueError, match=r"p: expected a probability from 0 to 0\.998, got 0\.999"):
         ByteDropout(0.999)

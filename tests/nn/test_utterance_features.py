@@ -76,3 +76,10 @@ def test_statistics_are_in_the_state_and_wrong_features_are_refused() -> None:
         layer(batch(text=torch.randn(9, 3)))
     with pytest.raises(ValueError, match=r"features\['audio'\]: expected training utterances that have it, got none"):
         layer.fit({"text": torch.randn(4, 3), "audio": torch.full((4, 2), NAN)})
+
+
+def test_what_is_constant_in_training_is_only_centred() -> None:
+    layer = UtteranceFeatures({"audio": 2}, relative=[])
+    layer.fit({"audio": torch.tensor([[3.0, 0.0], [3.0, 1.0]])})
+    out = layer(batch(audio=torch.full((9, 2), 3.1)))["audio"]
+    torch.testing.assert_close(out[:, 0], torch.full((9,), 0.1))

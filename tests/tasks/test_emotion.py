@@ -181,6 +181,39 @@ def test_dropout_samples_depend_on_their_seed_alone_and_leave_the_task_as_it_was
     assert all(torch.equal(value, before[name]) for name, value in task.state_dict().items())
 
 
+def test_dropout_samples_reach_the_relation_transformer(folder) -> None:
+    data = make_data(folder)
+    task = fitted(make_task(data), data)
+    transformer = task.model.transformer
+    torch.nn.init.normal_(transformer.query.weight, std=5.0)
+    for module in task.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    task.model.convs["text"].dropout.threshold = task.model.convs["audio"].dropout.threshold = 0
+    for layer in transformer.layers:
+        layer.dropout1.p = layer.dropout2.p = 0.5
+    first, second = task.probabilities(next(iter(data.test_dataloader())), 2)
+    assert not torch.allclose(first, second)
+
+
+def test_other_classes_are_refused_at_test(folder, tmp_path) -> None:
+    data = make_data(folder)
+    task, runner = make_task(data), trainer(tmp_path, max_epochs=1, enable_checkpointing=False)
+    runner.fit(task, data)
+    (folder / "classes.txt").write_text("neutral\nsad\nhappy\n")
+    with pytest.raises(ValueError, match="classes: expected those of the training, happy, sad, neutral, got neutral"):
+        runner.test(task, make_data(folder), verbose=False)
+
+
+def test_a_class_that_training_never_shows_weighs_nothing(folder, tmp_path) -> None:
+    (folder / "classes.txt").write_text("happy\nsad\nneutral\nproud\n")
+    data = make_data(folder)
+    task = make_task(data, class_weight=1.0)
+    trainer(tmp_path, max_epochs=1, enable_checkpointing=False).fit(task, data)
+    assert task.weight_of_class[3] == 0
+    assert task.weight_of_class[:3].isfinite().all()
+
+
 def test_relations_share_out_what_an_utterance_takes_in(folder) -> None:
     data = make_data(folder)
     task = fitted(make_task(data), data)

@@ -1,6 +1,7 @@
 """What the data modules of conversations share: modalities, event links, batches on the device."""
 
 import abc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from graphml.data.conversation.event_linker import EventLinker, Linker
 from graphml.data.conversation.missing import lose_modality
 from graphml.data.conversation.pack import pack
 from graphml.data.conversation.table import Conversations
+from graphml.data.features.extract import load_states
 from graphml.data.features.text import TfidfSvd
 from graphml.data.packed import PackedDialogues
 from graphml.data.packed_loader import PackedLoader
@@ -25,7 +27,7 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         modalities: Modalities to use, in their order; default all that the corpus has. A corpus that lacks one is
             refused: nothing is filled with zeros.
         linker: What finds the event links; default `EventLinker`, shared words or, without texts,
-            text embeddings; a corpus without either gets no links.
+            text embeddings; without a modality of text there are no links.
         words: Features of a modality "words" made here: TF-IDF and SVD of the sentences, fitted on the training split;
             0 for none. Beside embeddings of sentences it keeps the very words and marks, which tell of emotions.
         batch_size: Dialogues in a batch, at least 1.
@@ -54,6 +56,8 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         self._data: PackedDialogues | None = None
         self.extractors: dict[str, dict[str, Any]] = {}  # state of what made each modality, where it is known
 
+    path: Path
+
     @abc.abstractmethod
     def read(self) -> Conversations:
         """Read the corpus, every dialogue in its split."""
@@ -63,17 +67,17 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         """The table, read on first use."""
         if self._conversations is None:
             self._conversations = self._add_words(self._select(self.read()))
+            self.extractors = load_states(self.path) | self.extractors if self.path.is_dir() else self.extractors
         return self._conversations
 
     @property
     def data(self) -> PackedDialogues:
         """The packed dialogues with their event links, made on first use."""
         if self._data is None:
-            linked = self.conversations
-            links = self._link(linked)
+            kept = self.conversations
             for modality, share in self.missing.items():
-                linked = lose_modality(linked, modality, share, "test", self.missing_seed)
-            self._data = pack(linked, links=links)
+                kept = lose_modality(kept, modality, share, "test", self.missing_seed)
+            self._data = pack(kept, links=self._link(kept))
         return self._data
 
     @property
@@ -88,7 +92,14 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
 
     @property
     def num_classes(self) -> int:
-        """Number of emotions."""
+        """Number of emotions.
+
+        Raises:
+            ValueError: If the corpus has fewer than two.
+        """
+        if len(self.classes) < 2:
+            got = ", ".join(self.classes) or "none"
+            raise ValueError(f"label: expected at least 2 emotions among the labels of the corpus, got {got}")
         return len(self.classes)
 
     @property
@@ -155,8 +166,8 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
     def _link(self, found: Conversations) -> DialogueLinks | None:
         if self.linker is not None:
             return self.linker(found)
-        told = any(u.text for u in found.utterances) or "text" in found.features
-        return EventLinker()(found) if told else None  # sound alone says nothing of events
+        written = {"text", "words"} & found.features.keys()
+        return EventLinker()(found) if written else None  # sound alone says nothing of events
 
     def _add_words(self, found: Conversations) -> Conversations:
         if not self.words:

@@ -7,9 +7,8 @@ from typing import Any, Literal
 from graphml.data.conversation.datamodule import EmotionDataModule
 from graphml.data.conversation.feature_pickles import IEMOCAP_CLASSES
 from graphml.data.conversation.read import read_conversations
-from graphml.data.conversation.splits import move_to_validation, random_dialogue_split
+from graphml.data.conversation.splits import assign_splits, move_to_validation, random_dialogue_split
 from graphml.data.conversation.table import Conversations
-from graphml.data.features.extract import load_states
 from graphml.data.node_datasets import DatasetMissingError
 
 # What the literature calls 4-way: happy and excited as one, or excited left out; frustrated is left out of both.
@@ -55,6 +54,8 @@ class IEMOCAPDataModule(EmotionDataModule):
     def read(self) -> Conversations:
         """Read the corpus."""
         found = read_conversations(self.path)
+        if self.validation == "session-4":  # whatever the file's own choice
+            found = assign_splits(found, lambda name: "train" if name in _names(found, "val") else None)
         training = [name for name in found.dialogues if name in _names(found, "train")]
         chosen = training[:NUM_VALIDATION]
         if self.validation == "session-4":
@@ -117,7 +118,6 @@ class ConversationDataModule(EmotionDataModule):
     def read(self) -> Conversations:
         """Read the conversations."""
         found = read_conversations(self.path)
-        self.extractors |= load_states(self.path) if self.path.is_dir() else {}
         if any(u.split for u in found.utterances):
             return found
         return random_dialogue_split(found, self.val_fraction, self.test_fraction, self.split_seed)

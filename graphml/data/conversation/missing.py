@@ -1,5 +1,7 @@
 """Utterances that lose a modality: how a model fares when a camera or a microphone fails."""
 
+import zlib
+
 import numpy as np
 
 from graphml.data.conversation.table import Conversations
@@ -16,7 +18,7 @@ def lose_modality(conversations: Conversations, modality: str, share: float, spl
         seed: Seed of the draw; a larger share with the same seed takes the same utterances and more.
 
     Returns:
-        The conversations with rows of NaN there.
+        The conversations with rows of NaN there; where text is lost, without the words as well.
 
     Raises:
         ValueError: If the modality is not there or the share is out of range.
@@ -26,6 +28,12 @@ def lose_modality(conversations: Conversations, modality: str, share: float, spl
     if not 0 <= share <= 1:
         raise ValueError(f"missing: expected a share in [0, 1] for {modality}, got {share}")
     inside = np.array([u.split == split for u in conversations.utterances])
-    lost = inside & (np.random.default_rng(seed).random(len(inside)) < share)
-    x = np.where(lost[:, None], np.float32(np.nan), conversations.features[modality])
-    return conversations.with_features({**conversations.features, modality: x})
+    # A draw of its own for each modality: they fail apart from each other.
+    rng = np.random.default_rng([seed, zlib.crc32(modality.encode())])
+    lost = inside & (rng.random(len(inside)) < share)
+    features, utterances = dict(conversations.features), list(conversations.utterances)
+    for name in {modality, "words"} & features.keys() if modality == "text" else {modality}:
+        features[name] = np.where(lost[:, None], np.float32(np.nan), features[name])
+    if modality == "text":
+        utterances = [u._replace(text="") if gone else u for u, gone in zip(utterances, lost, strict=True)]
+    return type(conversations)(utterances, conversations.classes, features)

@@ -66,6 +66,8 @@ class Conversations:
             raise ValueError(f"classes: expected each emotion once, got {', '.join(self.classes)}")
         self._check_rows()
         for name, x in self.features.items():
+            if not name.isidentifier():
+                raise ValueError(f"features: expected modalities named by letters, digits and _, got {name!r}")
             if x.ndim != 2 or len(x) != len(self.utterances) or x.shape[1] == 0 or x.dtype != np.float32:
                 expected = f"float32 of shape [{len(self.utterances)}, F >= 1]"
                 raise ValueError(f"features[{name!r}]: expected {expected}, got {x.dtype} of {list(x.shape)}")

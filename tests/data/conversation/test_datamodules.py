@@ -8,12 +8,15 @@ import torch
 
 from graphml.data import (
     ConversationDataModule,
+    Conversations,
     DatasetMissingError,
     IEMOCAPDataModule,
     MELDDataModule,
     PackedLoader,
+    Utterance,
     write_folder,
 )
+from graphml.data.features import TfidfSvd, save_extractors
 
 
 @pytest.fixture
@@ -73,12 +76,29 @@ def test_events_are_linked_within_dialogues(folder) -> None:
     assert torch.equal(batch.batch[source], batch.batch[target])
 
 
-def test_sound_alone_has_no_events(make_conversations, tmp_path) -> None:
-    given = make_conversations()
-    mute = [u._replace(text="") for u in given.utterances]
-    write_folder(tmp_path, type(given)(mute, given.classes, given.features))
-    batch = next(iter(ConversationDataModule(str(tmp_path), modalities=["audio"]).test_dataloader()))
+def test_sound_alone_has_no_events_and_lost_text_links_nothing(folder) -> None:
+    batch = next(iter(ConversationDataModule(str(folder), modalities=["audio"]).test_dataloader()))
     assert batch.links is None
+    batch = next(iter(ConversationDataModule(str(folder), missing={"text": 1.0}).test_dataloader()))
+    assert batch.links is not None
+    assert batch.links.weight.numel() == 0
+
+
+def test_a_corpus_without_two_emotions_is_refused(tmp_path) -> None:
+    rows = [Utterance(f"d{n}", "0", "A", text="so") for n in range(3)]
+    write_folder(tmp_path, Conversations(rows, [], {"text": np.ones((3, 2), dtype=np.float32)}))
+    with pytest.raises(
+        ValueError, match="label: expected at least 2 emotions among the labels of the corpus, got none"
+    ):
+        ConversationDataModule(str(tmp_path)).num_classes  # noqa: B018
+
+
+def test_the_extractors_of_a_folder_come_along_whatever_the_module(folder) -> None:
+    state = TfidfSvd(2).fit(["a good day", "a bad day"]).state()
+    save_extractors(folder, {"text": state})
+    for module in (ConversationDataModule(str(folder)), MELDDataModule(str(folder))):
+        assert module.in_channels
+        assert module.extractors["text"]["kind"] == "tfidf"
 
 
 def test_a_corpus_without_splits_is_split_by_dialogue(make_conversations, tmp_path) -> None:
@@ -136,6 +156,17 @@ def test_iemocap_six_way(erc) -> None:
     assert all(u.dialogue.startswith("Ses05") == (u.split == "test") for u in module.conversations.utterances)
     assert module.in_channels == {"text": 384, "audio": 9}
     assert module.num_speakers == 2
+
+
+def test_iemocap_session_4_is_taken_whatever_the_files_own_validation(tmp_path) -> None:
+    rows = [
+        Utterance(name, "0", "A", label=label, split=split)
+        for name, split, label in (("Ses01F_impro01", "val", "happy"), ("Ses04F_impro01", "train", "sad"))
+    ]
+    write_folder(tmp_path, Conversations(rows, ["happy", "sad"], {"text": np.ones((2, 2), dtype=np.float32)}))
+    for validation, dialogue in (("first-12", "Ses01F_impro01"), ("session-4", "Ses04F_impro01")):
+        module = IEMOCAPDataModule(str(tmp_path), validation=validation)
+        assert [u.dialogue for u in module.conversations.utterances if u.split == "val"] == [dialogue]
 
 
 def test_iemocap_session_4_validates_on_unseen_speakers(erc) -> None:

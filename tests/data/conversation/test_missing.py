@@ -33,3 +33,13 @@ def test_other_names_and_shares_are_refused(conversations) -> None:
         lose_modality(conversations, "visual", 0.5, "test", 0)
     with pytest.raises(ValueError, match=r"missing: expected a share in \[0, 1\] for audio, got 2"):
         lose_modality(conversations, "audio", 2, "test", 0)
+
+
+def test_modalities_fail_apart_and_lost_text_takes_the_words_along(make_conversations) -> None:
+    given = make_conversations(60)
+    given = given.with_features({**given.features, "words": given.features["text"].copy()})
+    both = lose_modality(lose_modality(given, "audio", 0.5, "test", 0), "text", 0.5, "test", 0)
+    audio, text, words = (np.isnan(both.features[name]).all(axis=1) for name in ("audio", "text", "words"))
+    assert (text == words).all()
+    assert (text != audio).any()
+    assert [not u.text for u in both.utterances] == text.tolist()

@@ -93,3 +93,10 @@ def test_the_dialogues_of_one_split_keep_their_features() -> None:
     assert chosen.features["text"].tolist() == [[1], [2]]
     with pytest.raises(ValueError, match="split: expected dialogues in the split 'val', got none"):
         chosen.only("val")
+
+
+@pytest.mark.parametrize("name", ["text.minilm", "", "two words"])
+def test_modalities_have_plain_names(name) -> None:
+    features = {name: np.zeros((1, 2), dtype=np.float32)}
+    with pytest.raises(ValueError, match="features: expected modalities named by letters, digits and _"):
+        Conversations([Utterance("d", "0", "A")], [], features)
