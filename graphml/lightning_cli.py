@@ -221,7 +221,8 @@ def main(args: list[str]) -> int:
         args: Command line arguments, the subcommand first.
 
     Returns:
-        Exit status: 0, 2 if an option or a key of the configuration is wrong, 3 if the dataset is not on this machine.
+        Exit status: 0, 2 if an option, a key of the configuration or the sizes of a checkpoint are wrong, 3 if
+        the dataset is not on this machine.
     """
     try:
         trainer = GraphmlCLI(args).trainer
@@ -235,5 +236,11 @@ def main(args: list[str]) -> int:
     except graphml.data.DatasetMissingError as error:
         print(f"graphml {args[0]}: error: {error}", file=sys.stderr)
         return 3
+    except RuntimeError as error:
+        if "size mismatch" not in str(error):
+            raise
+        told = "the checkpoint is of other sizes than the data (features, classes or speakers) or than the options"
+        print(f"graphml {args[0]}: error: {told}: {error}", file=sys.stderr)
+        return 2
     print(f"Written to {trainer.log_dir}")
     return 0

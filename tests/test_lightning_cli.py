@@ -218,10 +218,26 @@ def test_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[str])
     assert "--trainer.max_epochs" in text
 
 
-def test_a_task_with_a_monitored_metric_keeps_its_best_epoch_and_gets_all_sizes(tmp_path: Path) -> None:
-    rows = [Utterance(f"d{d}", str(n), "ABC"[n % 3], label="ab"[n % 2]) for d in range(10) for n in range(4)]
+def talks(folder: Path, speakers: str) -> Path:
+    """Ten dialogues of four utterances with features of noise."""
+    rows = [Utterance(f"d{d}", str(n), speakers[n], label="ab"[n % 2]) for d in range(10) for n in range(4)]
     x = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
-    write_folder(tmp_path / "talks", Conversations(rows, ["a", "b"], {"text": x}))
+    write_folder(folder, Conversations(rows, ["a", "b"], {"text": x}))
+    return folder
+
+
+def test_data_of_other_sizes_than_the_checkpoint_are_a_message_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--model=EmotionTask", "--data=ConversationDataModule", "--trainer.enable_progress_bar=false"]
+    two, three = (talks(tmp_path / name, name) for name in ("ABAB", "ABCA"))
+    assert main(["fit", *options, "--trainer.max_epochs=1", f"--data.path={two}"]) == 0
+    assert main(["test", *options, f"--data.path={three}", f"--ckpt_path={checkpoint()}"]) == 2
+    assert "the checkpoint is of other sizes than the data (features, classes or speakers)" in capsys.readouterr().err
+
+
+def test_a_task_with_a_monitored_metric_keeps_its_best_epoch_and_gets_all_sizes(tmp_path: Path) -> None:
+    talks(tmp_path / "talks", "ABCA")
     options = ["--model=EmotionTask", "--data=ConversationDataModule", f"--data.path={tmp_path / 'talks'}"]
     quiet = ["--trainer.enable_progress_bar=false", "--trainer.max_epochs=4", "--model.model=graphml.models.DERGCN"]
     cli = GraphmlCLI(["fit", *options, *quiet])
