@@ -140,8 +140,7 @@ class PackedDialogues(Dataset[DialogueBatch]):
         chosen = host.to(self.device, non_blocking=True)
         lengths = self.lengths.index_select(0, chosen)
         offsets = pointers(lengths)
-        batch = torch.repeat_interleave(lengths, output_size=total)
-        position = torch.arange(total, device=self.device, dtype=lengths.dtype) - offsets.index_select(0, batch)
+        batch, position = _places(offsets, total)
         rows = position + self.offsets.index_select(0, chosen).index_select(0, batch)
         return DialogueBatch(
             index=chosen,
@@ -196,9 +195,7 @@ class _DialoguesLinks:
     def select(self, host: Tensor, chosen: Tensor, offsets: Tensor) -> DialogueLinks:
         """Links of the chosen dialogues, whose utterances now start at the offsets given."""
         total = int(self.host_counts[host].sum())
-        counts = self.counts.index_select(0, chosen)
-        which = torch.repeat_interleave(counts, output_size=total)
-        within = torch.arange(total, device=chosen.device, dtype=counts.dtype) - pointers(counts).index_select(0, which)
+        which, within = _places(pointers(self.counts.index_select(0, chosen)), total)
         rows = within + self.offsets.index_select(0, chosen).index_select(0, which)
         moved = (offsets[:-1] - self.starts.index_select(0, chosen)).index_select(0, which)
         edge_index = self.links.edge_index.index_select(1, rows).to(moved.dtype) + moved
@@ -221,6 +218,13 @@ class AddDialogueEdges:
         """Return the batch with its edges."""
         edges = dialogue_edges(batch.lengths, batch.speakers, self.past, self.future, self.scheme)
         return dataclasses.replace(batch, edges=edges)
+
+
+def _places(offsets: Tensor, total: int) -> tuple[Tensor, Tensor]:
+    """Group of each of the items that lie end to end, and its place there, each ``[total]``."""
+    group = torch.repeat_interleave(offsets.diff(), output_size=total)
+    index = torch.arange(total, device=offsets.device, dtype=offsets.dtype)
+    return group, index - offsets.index_select(0, group)
 
 
 def _short(numbers: list[int]) -> str:
