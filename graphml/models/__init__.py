@@ -9,6 +9,7 @@ from graphml.models.bidirectional_gru import BiGRU
 from graphml.models.cogmen import COGMEN
 from graphml.models.der_gcn import DERGCN, EncodedDialogues
 from graphml.models.dialogue_gcn import DialogueGCN
+from graphml.models.gcn import GCN
 from graphml.models.gcn_encoder import GCNEncoder, MLPEncoder
 from graphml.models.identity_encoder import IdentityEncoder
 from graphml.models.m3net import M3Net
@@ -20,6 +21,7 @@ from graphml.models.wavelet_encoder import WaveletEncoder
 __all__ = [
     "COGMEN",
     "DERGCN",
+    "GCN",
     "MMGCN",
     "BiGRU",
     "DialogueGCN",

@@ -51,10 +51,25 @@ class ContrastiveTask(Task):
         self.labels: Tensor | None = None
         self._collected: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
 
+    @property
+    def network(self) -> nn.Module:
+        """The encoder: embeddings are what is learned."""
+        return self.encoder
+
     def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Objective's loss of ``model``'s embeddings on a batch, and metrics; draws from ``generator`` alone."""
         loss: Tensor = self.objective(model, batch, generator)
         return loss, {"loss": loss.detach()}
+
+    def counts(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
+        """Nodes, and their objective on fixed views, the same in every stage: there is no label to count."""
+        loss, _ = self.loss(model, batch, torch.Generator().manual_seed(0))
+        nodes = num_seeds(batch)
+        return {"loss": loss.double() * nodes, "count": torch.tensor(nodes)}
+
+    def metrics(self, counts: dict[str, Tensor]) -> dict[str, float]:
+        """Mean of the objective."""
+        return {"loss": float(counts["loss"] / counts["count"].clamp(min=1))}
 
     def forward(self, batch: Any) -> Tensor:
         """Embeddings ``[num_seeds, d]`` of the batch's (seed) nodes."""
@@ -64,14 +79,14 @@ class ContrastiveTask(Task):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """One step of the objective."""
         with self.seeded(self.batches_seen) as generator:
-            loss, metrics = self.loss(self.encoder, batch, generator)
+            loss, metrics = self.loss(self.network, batch, generator)
         self._log("train", metrics, num_seeds(batch))
         return loss
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """The objective on fixed views; still without labels."""
         with self.seeded(batch_idx) as generator:
-            _, metrics = self.loss(self.encoder, batch, generator)
+            _, metrics = self.loss(self.network, batch, generator)
         self._log("val", metrics, num_seeds(batch))
 
     def _log(self, stage: str, metrics: dict[str, Tensor], batch_size: int) -> None:

@@ -108,6 +108,11 @@ class EmotionTask(Task):
         """Modalities that the task takes, and the features of each."""
         return dict(self.inputs.in_channels)
 
+    @property
+    def network(self) -> nn.Module:
+        """The model of dialogues, behind the preparation of their features."""
+        return self.model
+
     def on_fit_start(self) -> None:
         """Take from the data what the checkpoint shall hold."""
         data = getattr(self.trainer, "datamodule", None)
@@ -157,6 +162,30 @@ class EmotionTask(Task):
         for name, value in parts.items():
             total = total + getattr(self, f"{name}_weight") * value
         return total, {"loss": total.detach(), **{name: value.detach() for name, value in parts.items()}}
+
+    def counts(self, model: nn.Module, batch: DialogueBatch, stage: str) -> dict[str, Tensor]:
+        """Confusion matrix ``[C, C]``, label by prediction, of the labelled utterances, and the sum of their losses."""
+        if batch.labels is None:
+            raise ValueError("batch.labels: expected labels to evaluate on, got None")
+        known = batch.labels >= 0
+        logits, labels = model(self.prepare(batch))[known], batch.labels[known].long()
+        size = logits.size(1)
+        pairs = torch.bincount(labels * size + logits.argmax(1), minlength=size * size)
+        return {"loss": F.cross_entropy(logits.double(), labels, reduction="sum"), "confusion": pairs.view(size, size)}
+
+    def metrics(self, counts: dict[str, Tensor]) -> dict[str, float]:
+        """Mean cross-entropy, accuracy, weighted and macro F1."""
+        confusion = counts["confusion"].double()
+        right, support, predicted = confusion.diag(), confusion.sum(1), confusion.sum(0)
+        total = support.sum().clamp(min=1)
+        f1 = 2 * right / (support + predicted).clamp(min=1)
+        occurs = (support + predicted > 0).sum().clamp(min=1)
+        return {
+            "loss": float(counts["loss"] / total),
+            "accuracy": float(right.sum() / total),
+            "weighted_f1": float((f1 * support).sum() / total),
+            "macro_f1": float(f1.sum() / occurs),
+        }
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Logits ``[N, num_classes]`` of a batch as the loader gives it."""

@@ -1,5 +1,6 @@
 """What every task shares: construction from configuration, checkpoints of plain values, seeds of a step."""
 
+import abc
 import contextlib
 import functools
 import inspect
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 _INSTANTIATOR = "pytorch_lightning.cli.instantiate_module"
 
@@ -39,8 +40,8 @@ def factory_config(factory: Any) -> Any:
     return {"class_path": f"{factory.__module__}.{factory.__qualname__}", "init_args": arguments}
 
 
-class Task(pl.LightningModule):
-    """Base of the tasks: ``loss(model, batch, generator)`` needs no Trainer, and checkpoints hold plain values.
+class Task(pl.LightningModule, abc.ABC):
+    """Base of the tasks: ``loss``, ``counts`` and ``metrics`` need no Trainer, and checkpoints hold plain values.
 
     A subclass has an ``encoder``, sets ``lr``, ``weight_decay`` and ``filter_lr``, and calls
     ``self.save_hyperparameters()``. Created by the command line, its hyper-parameters are the configuration already;
@@ -52,6 +53,39 @@ class Task(pl.LightningModule):
     lr: float
     weight_decay: float
     filter_lr: float
+
+    @property
+    def network(self) -> nn.Module:
+        """What ``loss`` takes as its model: all that is trained to make predictions."""
+        return self
+
+    @abc.abstractmethod
+    def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of ``model``, such as ``network``, on a batch, and metrics; draws from ``generator`` alone.
+
+        Args:
+            model: The network, or a stand-in that computes the same.
+            batch: A batch of the loader.
+            generator: Where all random numbers come from but those of dropout.
+        """
+
+    @abc.abstractmethod
+    def counts(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
+        """Additive statistics of the predictions on a batch: those of batches, and of clients, are summed by name.
+
+        Args:
+            model: The network in evaluation mode.
+            batch: A batch of the loader.
+            stage: Whose items count where a batch holds several splits: ``train``, ``val`` or ``test``.
+        """
+
+    @abc.abstractmethod
+    def metrics(self, counts: dict[str, Tensor]) -> dict[str, float]:
+        """Metrics from summed counts.
+
+        Args:
+            counts: Sums of what ``counts`` returned.
+        """
 
     def on_fit_start(self) -> None:
         """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it."""

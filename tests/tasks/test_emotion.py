@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, f1_score
 
-from graphml.data import ConversationDataModule, Conversations, Utterance, write_folder
+from graphml.data import ConversationDataModule, Conversations, PackedLoader, Utterance, write_folder
 from graphml.losses import minority_contrastive_loss
 from graphml.models import DERGCN, BiGRU, UtteranceClassifier
 from graphml.nn import AttentionWeight
@@ -96,6 +96,23 @@ def test_the_loss_is_the_sum_of_its_parts(folder) -> None:
     reconstruction = task.model.reconstruction_loss(encoded, torch.Generator().manual_seed(1))
     torch.testing.assert_close(loss, cross_entropy + 0.3 * reconstruction + 0.7 * contrastive)
     torch.testing.assert_close(parts["reconstruction"], reconstruction.detach())
+
+
+def test_counts_of_batches_add_up_to_what_scikit_learn_reports(folder) -> None:
+    data = make_data(folder)
+    task = fitted(make_task(data), data).eval()
+    whole = PackedLoader(data.data, 100, index=list(range(len(data.data))))
+    parts = PackedLoader(data.data, 1, index=list(range(len(data.data))))
+    with torch.no_grad():
+        (batch,) = whole
+        predicted = task(batch).argmax(1)
+        counts = [task.counts(task.network, part, "train") for part in parts]
+    metrics = task.metrics({name: torch.stack([part[name] for part in counts]).sum(0) for name in counts[0]})
+    known = batch.labels >= 0
+    y, p = batch.labels[known], predicted[known]
+    assert metrics["weighted_f1"] == pytest.approx(f1_score(y, p, average="weighted"))
+    assert metrics["macro_f1"] == pytest.approx(f1_score(y, p, average="macro"))
+    assert metrics["accuracy"] == pytest.approx((y == p).double().mean().item())
 
 
 def test_unknown_labels_count_nowhere(folder) -> None:

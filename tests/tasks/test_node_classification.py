@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 import torch.nn.functional as F
 
-from graphml.models import GCNEncoder, WaveletEncoder
+from graphml.models import GCN, GCNEncoder, WaveletEncoder
 from graphml.tasks import NodeClassificationTask
 
 SMALL = functools.partial(WaveletEncoder, hidden_channels=8, K=4)
@@ -37,6 +37,30 @@ def test_loss_is_the_cross_entropy_of_the_training_nodes(batch):
     right = (logits.argmax(1) == batch.y)[batch.train_mask].float().mean()
     assert metrics["accuracy"].item() == pytest.approx(right.item())
     assert metrics["loss"].item() == pytest.approx(loss.item())
+
+
+def test_counts_of_parts_add_up_to_the_metrics_of_the_whole(batch):
+    task = make_task().eval()
+    with torch.no_grad():
+        counts = task.counts(task.network, batch, "val")
+        logits, y = task(batch)[batch.val_mask], batch.y[batch.val_mask]
+        parts = []
+        for half in (slice(0, 60), slice(60, None)):
+            other = batch.clone()
+            other.val_mask = torch.zeros_like(batch.val_mask)
+            other.val_mask[half] = batch.val_mask[half]
+            parts.append(task.counts(task.network, other, "val"))
+    metrics = task.metrics(counts)
+    assert metrics["accuracy"] == pytest.approx((logits.argmax(1) == y).double().mean().item())
+    assert metrics["loss"] == pytest.approx(F.cross_entropy(logits, y).item(), rel=1e-6)
+    assert task.metrics({name: parts[0][name] + parts[1][name] for name in counts}) == pytest.approx(metrics)
+
+
+def test_a_whole_classifier_takes_the_place_of_encoder_and_head(batch):
+    task = NodeClassificationTask(8, 3, model=functools.partial(GCN, hidden_channels=4))
+    assert task(batch).shape == (batch.num_nodes, 3)
+    with pytest.raises(ValueError, match="expected either encoder or model, got both"):
+        make_task(model=GCN)
 
 
 def test_labels_of_other_nodes_do_not_change_what_is_learned(make_trainer, make_module):

@@ -6,7 +6,8 @@ import torch
 from torch_geometric.data import Data
 
 from graphml.models import GCNEncoder, WaveletEncoder
-from graphml.tasks.task import Task, factory_config, num_seeds
+from graphml.tasks import NodeClassificationTask
+from graphml.tasks.task import factory_config, num_seeds
 
 
 def test_a_class_is_written_with_all_its_defaults():
@@ -53,7 +54,7 @@ def test_what_a_checkpoint_cannot_name_is_refused(kind):
 def draws(seed: int, step: int) -> list[float]:
     """Of the step's generator, and of the global stream that dropout draws from."""
     pl.seed_everything(seed, verbose=False)
-    with Task().seeded(step) as generator:
+    with NodeClassificationTask(3, 2).seeded(step) as generator:
         return [*torch.rand(4, generator=generator).tolist(), *torch.rand(4).tolist()]
 
 
@@ -66,7 +67,8 @@ def test_a_step_draws_by_the_runs_seed_and_the_step():
 def test_it_draws_whatever_was_drawn_before_and_leaves_the_global_stream_alone():
     first = draws(3, 2)
     torch.rand(100)
-    state, task = torch.get_rng_state(), Task()
+    task = NodeClassificationTask(3, 2)
+    state = torch.get_rng_state()
     with task.seeded(2) as generator:
         again = [*torch.rand(4, generator=generator).tolist(), *torch.rand(4).tolist()]
     assert again == first
