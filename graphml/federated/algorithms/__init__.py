@@ -1,0 +1,6 @@
+"""Federated algorithms, one a file: a client half and a strategy half."""
+
+from graphml.federated.algorithms.fedavg import FedAvg
+from graphml.federated.algorithms.local import Local
+
+__all__ = ["FedAvg", "Local"]

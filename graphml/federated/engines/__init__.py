@@ -1,0 +1,6 @@
+"""Engines: what carries messages between a strategy and its clients."""
+
+from graphml.federated.engines.engine import Engine
+from graphml.federated.engines.in_process import SequentialEngine
+
+__all__ = ["Engine", "SequentialEngine"]

@@ -1,0 +1,46 @@
+"""What carries messages between a strategy and its clients."""
+
+import abc
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from graphml.federated.client import Client
+from graphml.federated.faults import Fault
+from graphml.federated.message import Message
+
+
+class Engine(abc.ABC):
+    """Brings requests to clients and answers back; it knows no algorithm."""
+
+    @abc.abstractmethod
+    def exchange(
+        self, call: str, clients: Sequence[Client], requests: Mapping[int, Message]
+    ) -> dict[int, Message | Fault]:
+        """Let clients answer.
+
+        Args:
+            call: ``fit`` or ``evaluate``.
+            clients: All clients.
+            requests: A message for each of some clients, by number.
+
+        Returns:
+            An answer or a fault of each, in ascending order of their numbers.
+        """
+
+    @abc.abstractmethod
+    def memories(self, clients: Sequence[Client]) -> dict[int, dict[str, Tensor]]:
+        """What the clients remember, for a checkpoint.
+
+        Args:
+            clients: All clients.
+        """
+
+    @abc.abstractmethod
+    def remember(self, clients: Sequence[Client], memories: Mapping[int, dict[str, Tensor]]) -> None:
+        """Give the clients back what they remembered.
+
+        Args:
+            clients: All clients.
+            memories: What `memories` returned.
+        """
