@@ -126,6 +126,7 @@ class NodeDataModule(pl.LightningDataModule):
         self.batch_seed = batch_seed
         self.download = download
         self._source: Data | None = None
+        self._raw: Data | None = None
         self._data: Data | None = None
         self._check_options()
 
@@ -165,6 +166,38 @@ class NodeDataModule(pl.LightningDataModule):
         if self._data is None:
             self._data = self._load()
         return self._data
+
+    @property
+    def raw(self) -> Data:
+        """The graph as it was read, before any transform; its masks are those that it was published with."""
+        if self._raw is None:
+            read = self._source
+            if read is None:
+                read = ToUndirected()(load_node_dataset(self.dataset_name, self.root, self.download))
+                validate_graph(read)
+            x, y = read.x.to("cpu", torch.float32), read.y.to("cpu", torch.int64)
+            masks = {name: read[name] for name in ("train_mask", "val_mask", "test_mask") if name in read}
+            self._raw = Data(x=x, y=y, edge_index=read.edge_index.cpu(), **masks)
+        return self._raw
+
+    def part(self, nodes: Tensor, edge_index: Tensor, masks: NodeSplit) -> Data:
+        """A subgraph that is treated as the graph itself is: own normalisation, own density.
+
+        Args:
+            nodes: Node numbers, int64 [n], ascending.
+            edge_index: Symmetric edges between them, in node numbers of the graph [2, e].
+            masks: The stages of all nodes, each bool [N].
+
+        Returns:
+            The subgraph, with ``n_id`` [n], the nodes' numbers in the graph.
+        """
+        place = torch.full((self.raw.num_nodes,), -1)
+        place[nodes] = torch.arange(len(nodes))
+        small = Data(x=self.raw.x[nodes], y=self.raw.y[nodes], edge_index=place[edge_index])
+        data = self._transform()(small)
+        data.train_mask, data.val_mask, data.test_mask = (mask[nodes] for mask in masks)
+        data.n_id = nodes
+        return data
 
     @property
     def in_channels(self) -> int:
@@ -254,16 +287,12 @@ class NodeDataModule(pl.LightningDataModule):
             raise ValueError(f"split_index must not be negative, got {self.split_index}")
 
     def _load(self) -> Data:
-        raw = self._source
-        if raw is None:
-            raw = ToUndirected()(load_node_dataset(self.dataset_name, self.root, self.download))
-            validate_graph(raw)
-        y = raw.y.to("cpu", torch.int64)
+        raw = self.raw
         # Splits first: they cost little and can fail.
-        splits = {self._split_label(name): self._split(name, raw) for name in self.split_names}
+        splits = {self._split_label(name): self._split(name) for name in self.split_names}
         for label, split in splits.items():
-            check_classes(split, y, label)
-        data = self._transform()(Data(x=raw.x.to("cpu", torch.float32), y=y, edge_index=raw.edge_index.cpu()))
+            check_classes(split, raw.y, label)
+        data = self._transform()(Data(x=raw.x, y=raw.y, edge_index=raw.edge_index))
         data.splits = splits
         data.train_mask, data.val_mask, data.test_mask = self._masks(splits)
         return data
@@ -292,11 +321,11 @@ class NodeDataModule(pl.LightningDataModule):
         parts = (self.train_fraction, self.val_fraction, 1 - self.train_fraction - self.val_fraction)
         return "random " + "/".join(f"{100 * part:.4g}" for part in parts)
 
-    def _split(self, name: str, data: Data) -> NodeSplit:
+    def _split(self, name: str) -> NodeSplit:
         if name == "public":
-            return public_split(data)
+            return public_split(self.raw)
         if name == "geom-gcn":
             return load_geom_gcn_split(self.dataset_name, self.root, self.download)
         return random_split(
-            data.y, self.train_fraction, self.val_fraction, self.num_splits, self.stratify, self.split_seed
+            self.raw.y, self.train_fraction, self.val_fraction, self.num_splits, self.stratify, self.split_seed
         )

@@ -79,9 +79,9 @@ class Pull:
 class Client:
     """A participant: its data, and what it does with the server's messages. As it stands, the client of FedAvg.
 
-    Between rounds a client remembers ``memory`` and nothing else, so that any engine can stop it, move it and wake it; the
-    dictionary is replaced and never changed, so that an engine can put back what it was.
-    The task is only where training happens; clients of one process share it.
+    Between rounds a client remembers ``memory`` and nothing else, so that any engine can stop it, move it and wake it.
+    That dictionary is replaced and never changed, so that an engine can put back what it was. The task is only where
+    training happens; clients of one process share it.
 
     Args:
         number: Number of the client, from 0; the server's own evaluator is -1.
