@@ -15,6 +15,7 @@ commands:
   test       evaluate a checkpoint on the test data: graphml test --config FILE --ckpt_path FILE
   predict    write the predictions of a checkpoint, such as the embeddings of all nodes
   features   make audio and text features of conversations, from their recordings and sentences
+  federate   run a federation: clients that train together without sharing their data
   study      run all variants of a study over several seeds, and print the table
   annotate   emotions of your own conversations, as a table and as a page: graphml annotate CHECKPOINT FOLDER
   bench      time the operators and loaders beside their peers (from a checkout)
@@ -32,6 +33,7 @@ examples:
 TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = {
     "features": "graphml.data.features.command",
+    "federate": "graphml.federated.command",
     "study": "graphml.study.command",
     "annotate": "graphml.annotate.command",
     "bench": "graphml.bench.command",

@@ -8,25 +8,50 @@ from graphml.federated.engines import Engine, SequentialEngine
 from graphml.federated.faults import Fault, TooFewClientsError
 from graphml.federated.history import History, Round
 from graphml.federated.message import Message
+from graphml.federated.partition import (
+    BalancedDirichletPartitioner,
+    DirichletPartitioner,
+    GroupPartitioner,
+    Items,
+    LouvainPartitioner,
+    MetisPartitioner,
+    Partition,
+    Partitioner,
+    PartitionStatistics,
+    RandomPartitioner,
+)
+from graphml.federated.protocols import PROTOCOLS, Protocol
 from graphml.federated.simulation import Result, Schedule, simulate
 from graphml.federated.strategy import Strategy
 from graphml.federated.weights import weighted_average
 
 __all__ = [
+    "PROTOCOLS",
+    "BalancedDirichletPartitioner",
     "Client",
     "ClientData",
     "DialoguesData",
+    "DirichletPartitioner",
     "Engine",
     "Fault",
     "FedAvg",
     "GraphsData",
+    "GroupPartitioner",
     "History",
+    "Items",
     "LazyClients",
     "Local",
     "LocalTraining",
+    "LouvainPartitioner",
     "Message",
+    "MetisPartitioner",
     "NodeData",
+    "Partition",
+    "PartitionStatistics",
+    "Partitioner",
+    "Protocol",
     "Pull",
+    "RandomPartitioner",
     "Result",
     "Round",
     "Schedule",

@@ -14,8 +14,6 @@ from graphml.federated.seeds import derived_seed, forked_random_state
 from graphml.federated.weights import Weights, weights_of
 from graphml.tasks.task import Task
 
-STAGES = ("train", "val", "test")
-
 
 @dataclass(frozen=True)
 class LocalTraining:

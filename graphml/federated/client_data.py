@@ -9,6 +9,8 @@ from torch_geometric.data import Batch, Data
 
 from graphml.data import PackedDialogues
 
+STAGES = ("train", "val", "test")
+
 
 class ClientData(abc.ABC):
     """Batches of each stage, and how many examples they hold."""

@@ -2,7 +2,9 @@
 
 from graphml.plots.confusion_matrix import confusion_matrix
 from graphml.plots.embedding_projection import embedding_projection
+from graphml.plots.federation_curves import federation_curves
 from graphml.plots.filter_responses import filter_responses
+from graphml.plots.partition_bars import partition_bars
 from graphml.plots.per_class_bars import per_class_bars
 from graphml.plots.ratio_chart import Ratio, ratio_chart
 from graphml.plots.relation_weights import relation_weights
@@ -14,7 +16,9 @@ __all__ = [
     "Ratio",
     "confusion_matrix",
     "embedding_projection",
+    "federation_curves",
     "filter_responses",
+    "partition_bars",
     "per_class_bars",
     "ratio_chart",
     "relation_weights",

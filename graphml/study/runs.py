@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from graphml.study.federate import measure_federate, resolve_federate
 from graphml.study.fit import measure_fit, resolve_fit
 from graphml.study.results import Measurement
 
@@ -21,5 +22,5 @@ class RunKind(NamedTuple):
     measure: Callable[[dict[str, Any], Sequence[str], int, Path, bool], list[Measurement]]
 
 
-RUNS = {"fit": RunKind(resolve_fit, measure_fit)}
+RUNS = {"fit": RunKind(resolve_fit, measure_fit), "federate": RunKind(resolve_federate, measure_federate)}
 """By the name that a study's file gives as ``run``."""

@@ -1,0 +1,171 @@
+"""From a configuration to a federation that is ready to run."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import yaml
+from jsonargparse import Namespace
+
+from graphml.federated.client import Client, LocalTraining
+from graphml.federated.clients import LazyClients
+from graphml.federated.partition import Items, Partition, Partitioner
+from graphml.federated.protocols import Protocol, protocol_named
+from graphml.federated.simulation import Schedule
+from graphml.federated.sources import source_of
+from graphml.federated.strategy import Strategy
+from graphml.federated.weights import weights_of
+from graphml.lightning_cli import LINKED, GraphmlParser, UsageError
+from graphml.tasks.task import Task
+
+
+DESCRIPTION = """\
+Run a federation: a partitioner deals the data to clients, which train a task by the rules of a strategy. Without a
+configuration: FedAvg of a GCN on the embedded digits graph, dealt to five clients by Louvain communities.
+"""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A federation, ready to run.
+
+    Attributes:
+        task: The task, with the weights that everything starts from.
+        items: What was dealt.
+        partition: Who holds what.
+        strategy: Server half of the algorithm.
+        clients: The clients, made when needed.
+        server: The evaluator of the global weights; None where clients evaluate.
+        protocol: Published protocol, or None.
+        rounds: Rounds of training.
+        schedule: When to evaluate, save and stop.
+        seed: Seed of the run.
+        engine: Name of the engine.
+        timeout: Seconds that a client may take; None for any time.
+    """
+
+    task: Task
+    items: Items
+    partition: Partition
+    strategy: Strategy
+    clients: Sequence[Client]
+    server: Client | None
+    protocol: Protocol | None
+    rounds: int
+    schedule: Schedule
+    seed: int
+    engine: str
+    timeout: float | None
+
+
+def federation_parser() -> GraphmlParser:
+    """Return the parser of a federation's configuration; ``graphml federate`` adds its own options."""
+    parser = GraphmlParser(prog="graphml federate", description=DESCRIPTION)
+    parser.add_argument("--config", action="config", help="YAML file of these options, or of a study")
+    parser.add_subclass_arguments(pl.LightningDataModule, "data", help="the data that are dealt to the clients")
+    parser.add_subclass_arguments(Task, "model", help="the task that the clients train")
+    parser.add_subclass_arguments(Partitioner, "partitioner", help="who gets what")
+    parser.add_subclass_arguments(Strategy, "strategy", help="the algorithm")
+    parser.add_class_arguments(LocalTraining, "local", help="how clients train between two messages")
+    parser.add_class_arguments(Schedule, "schedule", help="when to evaluate, save and stop")
+    parser.add_argument("--rounds", type=int, default=100, help="rounds of training")
+    parser.add_argument("--protocol", type=str | None, help="published protocol: fs-g, openfgl or fedgcn")
+    parser.add_argument("--seed", type=int, default=0, help="of split, initial weights, training and drawn clients")
+    parser.add_argument("--engine", type=str, default="auto", help="auto, sequential, vectorised or flower")
+    parser.add_argument("--timeout", type=float | None, help="seconds that a client may take for an answer")
+    for name in LINKED:
+        parser.link_arguments("data", f"model.init_args.{name}", compute_fn=_attribute(name), apply_on="instantiate")
+    parser.set_defaults(
+        {
+            "data": {"class_path": "graphml.data.NodeDataModule", "init_args": {"self_loops": True}},
+            "model": {
+                "class_path": "graphml.tasks.NodeClassificationTask",
+                "init_args": {"model": {"class_path": "graphml.models.GCN"}},
+            },
+            "partitioner": {"class_path": "graphml.federated.LouvainPartitioner", "init_args": {"num_clients": 5}},
+            "strategy": {"class_path": "graphml.federated.FedAvg"},
+        }
+    )
+    return parser
+
+
+def resolve(configs: Sequence[dict[str, Any]], options: Sequence[str] = ()) -> dict[str, Any]:
+    """Full configuration of a federation.
+
+    Args:
+        configs: Configurations, each laid over those before it.
+        options: Command line options, laid over them all.
+
+    Returns:
+        The configuration with all defaults written out.
+
+    Raises:
+        ValueError: If a key or an option is wrong.
+    """
+    parser = federation_parser()
+    try:
+        parsed = parser.parse_args([*(f"--config={json.dumps(config)}" for config in configs), *options])
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    resolved: dict[str, Any] = yaml.safe_load(parser.dump(parsed))
+    return resolved
+
+
+def build(config: dict[str, Any], options: Sequence[str] = ()) -> Setup:
+    """Make the federation that a configuration describes: the same in any process.
+
+    Args:
+        config: Configuration, such as `resolve` returns.
+        options: Command line options laid over it, such as where the data are on this machine.
+
+    Returns:
+        The federation.
+
+    Raises:
+        ValueError: If a value is wrong.
+        DatasetMissingError: If the data are not there.
+    """
+    parser = federation_parser()
+    try:
+        parsed = parser.parse_args([f"--config={json.dumps(config)}", *options])
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    pl.seed_everything(parsed.seed, verbose=False)  # initial weights
+    return _assemble(parser.instantiate_classes(parsed))
+
+
+def _assemble(made: Namespace) -> Setup:
+    task, strategy, seed = made.model, made.strategy, made.seed
+    protocol, source = protocol_named(made.protocol), source_of(made.data)
+    items = source.items()
+    partition = made.partitioner(items)
+    source.deal(partition, protocol, seed)
+    initial = weights_of(task)
+    on_graph = protocol is None or protocol.evaluate_on == "graph"
+    whole = source.server_data() if on_graph else None
+
+    def make_client(number: int) -> Client:
+        data = source.client_data(number)
+        client: Client = strategy.client(number, task, data, made.local, whole, seed, initial)
+        return client
+
+    return Setup(
+        task=task,
+        items=items,
+        partition=partition,
+        strategy=strategy,
+        clients=LazyClients(make_client, len(partition)),
+        server=None if whole is None else Client(-1, task, whole, made.local, whole, seed, initial),
+        protocol=protocol,
+        rounds=made.rounds,
+        schedule=made.schedule,
+        seed=seed,
+        engine=made.engine,
+        timeout=made.timeout,
+    )
+
+
+def _attribute(name: str) -> Any:
+    return lambda data: getattr(data, name, None)
