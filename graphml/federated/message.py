@@ -78,10 +78,11 @@ class Message:
                 stop = start + int(np.prod(shape, dtype=np.int64)) * DTYPES[dtype].itemsize
                 if stop > len(encoded):
                     raise ValueError(f"array {name!r} is cut off")
+                arrays[name] = torch.empty(shape, dtype=DTYPES[dtype])
                 raw = np.frombuffer(encoded[start:stop], dtype=np.uint8).copy()
-                arrays[name] = torch.from_numpy(raw).view(DTYPES[dtype]).view(shape)
+                arrays[name].view(-1).view(torch.uint8).copy_(torch.from_numpy(raw))
                 start = stop
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(f"encoded: expected a whole message, got {len(encoded)} bytes ({error})") from error
         if start != len(encoded):
             raise ValueError(f"encoded: expected {start} bytes, got {len(encoded)}")
