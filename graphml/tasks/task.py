@@ -40,12 +40,12 @@ def factory_config(factory: Any) -> Any:
 
 
 class Task(pl.LightningModule):
-    """Base of the tasks: ``loss(model, batch, generator)`` needs no Trainer, and checkpoints hold plain values.
+    """Base of the tasks: ``prepare(data)`` and ``loss(model, batch, generator)`` need no Trainer.
 
     A subclass has an ``encoder``, sets ``lr``, ``weight_decay`` and ``filter_lr``, and calls
     ``self.save_hyperparameters()``. Created by the command line, its hyper-parameters are the configuration already;
-    created from Python, factories are written as configuration when a checkpoint is saved, so both load with
-    ``weights_only`` through the same instantiator.
+    created from Python, factories are written as configuration when a checkpoint is saved, so that checkpoints hold
+    plain values and both load with ``weights_only`` through the same instantiator.
     """
 
     encoder: nn.Module
@@ -54,9 +54,20 @@ class Task(pl.LightningModule):
     filter_lr: float
 
     def on_fit_start(self) -> None:
-        """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it."""
-        datamodule = getattr(self.trainer, "datamodule", None)
-        density = getattr(getattr(datamodule, "data", None), "density", None)
+        """Prepare for the data module's graph."""
+        data = getattr(getattr(self.trainer, "datamodule", None), "data", None)
+        if data is not None:
+            self.prepare(data)
+
+    def prepare(self, data: Any) -> None:
+        """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it.
+
+        Whoever trains by :meth:`loss` without a Trainer calls it first.
+
+        Args:
+            data: The graph; one without a ``density`` changes nothing.
+        """
+        density = getattr(data, "density", None)
         set_density = getattr(self.encoder, "set_density", None)
         if density is not None and set_density is not None:
             set_density(density)
