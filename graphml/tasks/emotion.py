@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graphml.data import PackedDialogues
 from graphml.evaluation import EmotionReport, emotion_report
 from graphml.losses import MinorityContrastiveLoss
 from graphml.models import DERGCN
@@ -118,10 +119,26 @@ class EmotionTask(Task):
         data = getattr(self.trainer, "datamodule", None)
         if data is None or self.trainer.ckpt_path is not None:  # a resumed run has it all from its checkpoint
             return
-        self.inputs.fit(data.training_features)
+        self.prepare(data.training_dialogues)
         self.classes = list(data.classes)
         self.extractors = dict(getattr(data, "extractors", {}))
-        counts = data.class_counts.float()
+
+    def prepare(self, data: DialogueBatch | PackedDialogues) -> None:
+        """Take the statistics of the features and the weights of the classes from the dialogues to train on.
+
+        Whoever trains by :meth:`loss` without a Trainer calls it first.
+
+        Args:
+            data: Labelled dialogues: those of the training split, or of a client of a federation.
+
+        Raises:
+            ValueError: If there are no labels, or a modality of the task is not there.
+        """
+        if data.labels is None:
+            raise ValueError("data.labels: expected labels to train on, got None")
+        self.inputs.fit(data.features)
+        known = data.labels[data.labels >= 0]
+        counts = torch.bincount(known, minlength=self.get_buffer("weight_of_class").numel()).float()
         weight = (counts.sum() / (len(counts) * counts)).pow(self.class_weight)
         # Label smoothing would pull towards a class that never occurs, the more the rarer it seems.
         self.get_buffer("weight_of_class").copy_(weight.masked_fill(counts == 0, 0.0))
@@ -130,7 +147,7 @@ class EmotionTask(Task):
         """AdamW over all parameters."""
         return torch.optim.AdamW(self.parameters(), lr=self.lr, weight_decay=self.weight_decay)
 
-    def prepare(self, batch: DialogueBatch) -> DialogueBatch:
+    def standardize(self, batch: DialogueBatch) -> DialogueBatch:
         """The batch with the features that the model takes."""
         return dataclasses.replace(batch, features=self.inputs(batch))
 
@@ -146,7 +163,7 @@ class EmotionTask(Task):
         """
         if batch.labels is None:
             raise ValueError("batch.labels: expected labels to train on, got None")
-        ready, labels = self.prepare(batch), batch.labels
+        ready, labels = self.standardize(batch), batch.labels
         parts: dict[str, Tensor] = {}
         encode = getattr(model, "encode", None)
         if encode is None:
@@ -168,7 +185,7 @@ class EmotionTask(Task):
         if batch.labels is None:
             raise ValueError("batch.labels: expected labels to evaluate on, got None")
         known = batch.labels >= 0
-        logits, labels = model(self.prepare(batch))[known], batch.labels[known].long()
+        logits, labels = model(self.standardize(batch))[known], batch.labels[known].long()
         size = logits.size(1)
         pairs = torch.bincount(labels * size + logits.argmax(1), minlength=size * size)
         return {"loss": F.cross_entropy(logits.double(), labels, reduction="sum"), "confusion": pairs.view(size, size)}
@@ -189,7 +206,7 @@ class EmotionTask(Task):
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Logits ``[N, num_classes]`` of a batch as the loader gives it."""
-        logits: Tensor = self.model(self.prepare(batch))
+        logits: Tensor = self.model(self.standardize(batch))
         return logits
 
     def probabilities(self, batch: DialogueBatch, samples: int = 0, seed: int = 0) -> Tensor:
@@ -226,7 +243,7 @@ class EmotionTask(Task):
         was_training = self.training
         self.eval()
         with torch.no_grad():
-            encoded = self.model.encode(self.prepare(batch))
+            encoded = self.model.encode(self.standardize(batch))
         self.train(was_training)
         names = self.model.relation_names
         edge_index, relation, _ = encoded.edges
@@ -323,7 +340,7 @@ class EmotionTask(Task):
         if batch.labels is None:
             raise ValueError("batch.labels: expected labels to evaluate on, got None")
         if isinstance(self.model, DERGCN):
-            encoded = self.model.encode(self.prepare(batch))
+            encoded = self.model.encode(self.standardize(batch))
             logits, attention = self.model.head(encoded.hidden), encoded.attention.cpu()
         else:
             logits, attention = self(batch), None

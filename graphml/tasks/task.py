@@ -41,12 +41,12 @@ def factory_config(factory: Any) -> Any:
 
 
 class Task(pl.LightningModule, abc.ABC):
-    """Base of the tasks: ``loss``, ``counts`` and ``metrics`` need no Trainer, and checkpoints hold plain values.
+    """Base of the tasks: ``prepare``, ``loss``, ``counts`` and ``metrics`` need no Trainer.
 
     A subclass has an ``encoder``, sets ``lr``, ``weight_decay`` and ``filter_lr``, and calls
     ``self.save_hyperparameters()``. Created by the command line, its hyper-parameters are the configuration already;
-    created from Python, factories are written as configuration when a checkpoint is saved, so both load with
-    ``weights_only`` through the same instantiator.
+    created from Python, factories are written as configuration when a checkpoint is saved, so that checkpoints hold
+    plain values and both load with ``weights_only`` through the same instantiator.
     """
 
     encoder: nn.Module
@@ -88,9 +88,20 @@ class Task(pl.LightningModule, abc.ABC):
         """
 
     def on_fit_start(self) -> None:
-        """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it."""
-        datamodule = getattr(self.trainer, "datamodule", None)
-        density = getattr(getattr(datamodule, "data", None), "density", None)
+        """Prepare for the data module's graph."""
+        data = getattr(getattr(self.trainer, "datamodule", None), "data", None)
+        if data is not None:
+            self.prepare(data)
+
+    def prepare(self, data: Any) -> None:
+        """Let the encoder keep the training graph's spectral density, so that the checkpoint holds it.
+
+        Whoever trains by :meth:`loss` without a Trainer calls it first.
+
+        Args:
+            data: The graph; one without a ``density`` changes nothing.
+        """
+        density = getattr(data, "density", None)
         set_density = getattr(self.encoder, "set_density", None)
         if density is not None and set_density is not None:
             set_density(density)

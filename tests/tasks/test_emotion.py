@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, f1_score
 
 from graphml.data import ConversationDataModule, Conversations, PackedLoader, Utterance, write_folder
+from graphml.data.conversation import pack
 from graphml.losses import minority_contrastive_loss
 from graphml.models import DERGCN, BiGRU, UtteranceClassifier
 from graphml.nn import AttentionWeight
@@ -57,7 +58,7 @@ def trainer(tmp_path: Path, **options) -> pl.Trainer:
 
 
 def fitted(task: EmotionTask, data: ConversationDataModule) -> EmotionTask:
-    task.inputs.fit(data.training_features)
+    task.inputs.fit(data.training_dialogues.features)
     return task
 
 
@@ -90,7 +91,7 @@ def test_the_loss_is_the_sum_of_its_parts(folder) -> None:
     task.weight_of_class.copy_(torch.tensor([1.0, 3.0, 0.5]))
     batch = next(iter(data.train_dataloader()))
     loss, parts = task.loss(task.model, batch, torch.Generator().manual_seed(1))
-    encoded = task.model.encode(task.prepare(batch))
+    encoded = task.model.encode(task.standardize(batch))
     cross_entropy = F.cross_entropy(task(batch), batch.labels, torch.tensor([1.0, 3.0, 0.5]))
     contrastive = minority_contrastive_loss(task.model.project(encoded), batch.labels)
     reconstruction = task.model.reconstruction_loss(encoded, torch.Generator().manual_seed(1))
@@ -135,9 +136,22 @@ def test_what_the_data_know_is_taken_when_training_starts(folder, tmp_path) -> N
     trainer(tmp_path, max_epochs=1, enable_checkpointing=False).fit(task, data)
     assert task.classes == CLASSES
     assert task.extractors["words"]["kind"] == "tfidf"
-    counts = data.class_counts.float()
+    labels = [u.label for u in data.conversations.utterances if u.split == "train"]
+    counts = torch.tensor([labels.count(name) for name in CLASSES])
     torch.testing.assert_close(task.weight_of_class, (counts.sum() / (3 * counts)).sqrt())
-    torch.testing.assert_close(task.inputs.mean_audio, data.training_features["audio"].mean(0))
+    torch.testing.assert_close(task.inputs.mean_audio, data.training_dialogues.features["audio"].mean(0))
+
+
+def test_preparing_without_a_trainer_is_what_the_start_of_training_does(folder, tmp_path) -> None:
+    data = make_data(folder)
+    trained, prepared = (make_task(data, UtteranceClassifier, class_weight=0.5, relative=[]) for _ in range(2))
+    trainer(tmp_path, max_epochs=1, limit_train_batches=0, enable_checkpointing=False).fit(trained, data)
+    prepared.prepare(pack(data.conversations.only("train")))
+    for (name, buffer), (_, expected) in zip(prepared.named_buffers(), trained.named_buffers(), strict=True):
+        assert torch.equal(buffer, expected), name
+    assert float((prepared.weight_of_class - 1).abs().max()) > 0.1
+    with pytest.raises(ValueError, match=r"data.labels: expected labels to train on, got None"):
+        prepared.prepare(dataclasses.replace(data.training_dialogues, labels=None))
 
 
 @pytest.mark.parametrize("model", [None, SMALL, BiGRU, functools.partial(SMALL, edge_weight=AttentionWeight)])

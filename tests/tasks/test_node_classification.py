@@ -97,6 +97,10 @@ def test_encoder_keeps_the_density_and_its_filters_do_not_decay(make_trainer, ma
     trainer = make_trainer(max_epochs=1)
     trainer.fit(task, module)
     assert all(torch.equal(layer.density, module.data.density) for layer in task.encoder.wavelet_layers)
+    prepared = make_task()
+    prepared.prepare(module.data)  # what a loop without a Trainer does
+    for name, buffer in prepared.encoder.named_buffers():
+        assert not name.endswith("density") or torch.equal(buffer, dict(task.encoder.named_buffers())[name])
     rest, filters = trainer.optimizers[0].param_groups
     assert (rest["weight_decay"], filters["weight_decay"], filters["lr"]) == (0.1, 0, 0.2)
 

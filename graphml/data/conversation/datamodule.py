@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
 
 from graphml.data.conversation.event_linker import EventLinker, Linker
 from graphml.data.conversation.missing import lose_modality
@@ -17,7 +16,7 @@ from graphml.data.features.extract import load_states
 from graphml.data.features.text import TfidfSvd
 from graphml.data.packed import PackedDialogues
 from graphml.data.packed_loader import PackedLoader
-from graphml.ops import DialogueLinks
+from graphml.ops import DialogueBatch, DialogueLinks
 
 
 class EmotionDataModule(pl.LightningDataModule, abc.ABC):
@@ -108,17 +107,13 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         return int(self.conversations.speakers.max()) + 1
 
     @property
-    def training_features(self) -> dict[str, Tensor]:
-        """For each modality the features of the training utterances, rows of NaN where it is missing."""
-        rows = np.array([u.split == "train" for u in self.conversations.utterances])
-        return {name: torch.from_numpy(x[rows]) for name, x in self.conversations.features.items()}
+    def training_dialogues(self) -> DialogueBatch:
+        """All dialogues of the training split.
 
-    @property
-    def class_counts(self) -> Tensor:
-        """``[C]`` training utterances of each emotion."""
-        rows = np.array([u.split == "train" for u in self.conversations.utterances])
-        labels = self.conversations.labels[rows]
-        return torch.from_numpy(np.bincount(labels[labels >= 0], minlength=self.num_classes))
+        Raises:
+            ValueError: If there are none.
+        """
+        return self.data.select(self._chosen("train"))
 
     def setup(self, stage: str) -> None:
         """Read the corpus.
@@ -155,13 +150,17 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         return batch.to(device)
 
     def _loader(self, split: str, shuffle: bool = False) -> PackedLoader:
-        index = self.conversations.split(split)
-        if not len(index):
-            raise ValueError(f"expected dialogues in the split {split!r}, got none")
+        index = self._chosen(split)
         device = self.trainer.strategy.root_device if self.trainer is not None else torch.device("cpu")
         if self.data.device != device:
             self._data = self.data.to(device)
-        return PackedLoader(self.data, self.batch_size, shuffle, index.tolist(), self.batch_seed)
+        return PackedLoader(self.data, self.batch_size, shuffle, index, self.batch_seed)
+
+    def _chosen(self, split: str) -> list[int]:
+        index: list[int] = self.conversations.split(split).tolist()
+        if not index:
+            raise ValueError(f"expected dialogues in the split {split!r}, got none")
+        return index
 
     def _link(self, found: Conversations) -> DialogueLinks | None:
         if self.linker is not None:

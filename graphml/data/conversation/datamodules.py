@@ -7,7 +7,13 @@ from typing import Any, Literal
 from graphml.data.conversation.datamodule import EmotionDataModule
 from graphml.data.conversation.feature_pickles import IEMOCAP_CLASSES
 from graphml.data.conversation.read import read_conversations
-from graphml.data.conversation.splits import assign_splits, move_to_validation, random_dialogue_split
+from graphml.data.conversation.splits import (
+    TEST_FRACTION,
+    VAL_FRACTION,
+    assign_splits,
+    move_to_validation,
+    random_dialogue_split,
+)
 from graphml.data.conversation.table import Conversations
 from graphml.data.node_datasets import DatasetMissingError
 
@@ -106,8 +112,8 @@ class ConversationDataModule(EmotionDataModule):
     def __init__(
         self,
         path: str,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.2,
+        val_fraction: float = VAL_FRACTION,
+        test_fraction: float = TEST_FRACTION,
         split_seed: int = 0,
         **options: Any,
     ) -> None:

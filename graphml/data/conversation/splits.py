@@ -7,6 +7,9 @@ import numpy as np
 
 from graphml.data.conversation.table import Conversations
 
+VAL_FRACTION, TEST_FRACTION = 0.1, 0.2
+"""Shares of the dialogues to validate and to test on, where a corpus has no split of its own."""
+
 
 def assign_splits(conversations: Conversations, split_of: Callable[[str], str | None]) -> Conversations:
     """Move dialogues to other splits.
@@ -33,7 +36,10 @@ def move_to_validation(conversations: Conversations, dialogues: Collection[str])
 
 
 def random_dialogue_split(
-    conversations: Conversations, val_fraction: float, test_fraction: float, seed: int
+    conversations: Conversations,
+    val_fraction: float = VAL_FRACTION,
+    test_fraction: float = TEST_FRACTION,
+    seed: int = 0,
 ) -> Conversations:
     """Split by dialogue at random.
 

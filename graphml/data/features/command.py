@@ -18,6 +18,8 @@ from graphml.data.conversation import (
     write_features,
     write_folder,
 )
+from graphml.data.conversation.splits import random_dialogue_split
+from graphml.data.conversation.table import SPLITS
 from graphml.data.features.audio import AudioFeatures
 from graphml.data.features.extract import Extractor, fill_table, load_extractor, load_states, save_extractors
 from graphml.data.features.recording import AudioError
@@ -30,6 +32,10 @@ audio.npz from the recordings, text.npz from the sentences, and extractors.pt, w
 SOURCE is a folder or file of conversations in any layout that is read. Features that it brings, such as visual.npz,
 are kept; a modality that it brings is made anew only if --audio or --text says so. Video features are brought, not
 made: datasets/features.md tells how, and lists the audio features.
+
+Where SOURCE has no split, its dialogues are split at random (70 % to train, 10 % to validate, 20 % to test), and the
+split is written: what is fitted here on training sentences is then not trained on others. Fewer than three dialogues
+stay whole, and so do conversations whose features are made --like others.
 
 A recording that cannot be read is reported and left out. An interrupted run goes on where it was. Delete audio.npz or
 text.npz to make it anew after recordings changed under their names.
@@ -49,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
     parser = argparse.ArgumentParser(
         prog="graphml features",
-        usage="graphml features SOURCE OUT [--audio KIND] [--text ENCODER] [--sample-rate HZ] [--processes N]\n"
+        usage="graphml features SOURCE OUT [--audio KIND] [--text ENCODER] [--split-seed N] [--processes N]\n"
         "       graphml features SOURCE OUT --like FOLDER [--processes N]",
         description=DESCRIPTION,
         epilog=EPILOG,
@@ -62,12 +68,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--text",
         metavar="ENCODER",
-        help="tfidf (default; fitted on the training sentences, on all where there is no split), "
+        help="tfidf (default; fitted on the training sentences), "
         "sentence-transformers:NAME, hf:NAME (a name or a folder), or none",
     )
     parser.add_argument("--sample-rate", metavar="HZ", type=int, help="of the audio features (default: 16000)")
     parser.add_argument("--text-dim", metavar="F", type=int, help="features of tfidf at most (default: 128)")
     parser.add_argument("--pooling", choices=["mean", "cls"], help="of the tokens of hf:NAME (default: mean)")
+    parser.add_argument("--split-seed", metavar="N", type=int, help="of the split of a source without one (default: 0)")
     parser.add_argument("--like", metavar="FOLDER", type=Path, help="make the features as those of FOLDER were made")
     parser.add_argument("--processes", metavar="N", type=int, default=1, help="for recordings (default: 1)")
     return parser
@@ -91,7 +98,9 @@ def main(args: list[str]) -> int:
         parser.error(f"argument --processes: expected 1 or more, got {options.processes}")
     if options.source.resolve() == options.out.resolve():
         parser.error(f"argument OUT: expected another folder than SOURCE, got {options.out}")
-    made = (options.audio, options.text, options.sample_rate, options.text_dim, options.pooling)
+    if options.split_seed is not None and options.split_seed < 0:
+        parser.error(f"argument --split-seed: expected 0 or more, got {options.split_seed}")
+    made = (options.audio, options.text, options.sample_rate, options.text_dim, options.pooling, options.split_seed)
     if options.like and any(value is not None for value in made):
         parser.error("argument --like: FOLDER says how features are made; leave the other options out")
     try:
@@ -121,6 +130,7 @@ def run(options: argparse.Namespace) -> None:
         ModuleNotFoundError: If a text encoder's package is not installed.
     """
     source = read_conversations(options.source)
+    source = source if options.like else _split(source, options.split_seed)
     utterances = [u._replace(audio=str(Path(u.audio).resolve()) if u.audio else "") for u in source.utterances]
     source = Conversations(utterances, source.classes, source.features)
     extractors = _like(options.like, source) if options.like else _chosen(options, source)
@@ -144,6 +154,20 @@ def run(options: argparse.Namespace) -> None:
         if problems:
             print(f"{len(problems)} recordings left out:\n  " + "\n  ".join(problems), file=sys.stderr)
     print(f"written to {options.out}", file=sys.stderr)
+
+
+def _split(source: Conversations, seed: int | None) -> Conversations:
+    """Split as the data module would, so that nothing is fitted on what it validates or tests on."""
+    if any(u.split for u in source.utterances):
+        if seed is not None:
+            raise ValueError(f"--split-seed {seed}: expected conversations without a split, got some that have one")
+        return source
+    if len(source.dialogues) < len(SPLITS):
+        return source
+    source = random_dialogue_split(source, seed=seed or 0)
+    sizes = ", ".join(f"{len(source.split(name))} {name}" for name in SPLITS)
+    print(f"split: the source has none; its dialogues are split at random, {sizes} (--split-seed {seed or 0})")
+    return source
 
 
 def _chosen(options: argparse.Namespace, source: Conversations) -> dict[str, Extractor]:
@@ -176,7 +200,9 @@ def _text_encoder(options: argparse.Namespace, source: Conversations) -> Extract
         raise ValueError(f"--text: expected tfidf, sentence-transformers:NAME, hf:NAME or none, got {options.text!r}")
     train = [u.text for u in source.utterances if u.text and u.split == "train"]
     everything = [u.text for u in source.utterances if u.text]
-    where = f"the {len(train)} training sentences" if train else f"all {len(everything)} sentences: there is no split"
+    where = (
+        f"the {len(train)} training sentences" if train else f"all {len(everything)} sentences: none is for training"
+    )
     print(f"text: tfidf is fitted on {where}")
     return TfidfSvd(options.text_dim or 128).fit(train or everything)
 

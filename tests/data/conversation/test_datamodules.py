@@ -49,10 +49,10 @@ def test_sizes_classes_and_statistics_of_your_own_folder(folder, conversations) 
     assert module.in_channels == {"audio": 4, "text": 6}
     assert (module.num_classes, module.num_speakers) == (3, 2)
     assert module.classes == ["happy", "sad", "neutral"]
-    training = [u for u in conversations.utterances if u.split == "train"]
-    assert module.class_counts.tolist() == [sum(u.label == name for u in training) for name in module.classes]
     rows = np.array([u.split == "train" for u in conversations.utterances])
-    np.testing.assert_array_equal(module.training_features["text"].numpy(), conversations.features["text"][rows])
+    training = module.training_dialogues
+    np.testing.assert_array_equal(training.features["text"].numpy(), conversations.features["text"][rows])
+    assert training.labels.tolist() == conversations.labels[rows].tolist()
 
 
 def test_loaders_serve_the_dialogues_of_their_splits(folder) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from graphml.cli import main
-from graphml.data import read_folder, write_features
+from graphml.data import ConversationDataModule, read_folder, write_features
 from graphml.data.features import AudioFeatures, TfidfSvd, extract, load_extractor, load_states
 
 
@@ -46,12 +46,47 @@ def test_it_writes_a_folder_and_reports_what_it_left_out(folder, tmp_path, capsy
     np.testing.assert_array_equal(made.features["text"], expected)
 
 
-def test_all_sentences_fit_where_there_is_no_split_and_it_says_so(folder, tmp_path, capsys):
+def test_all_sentences_fit_where_there_are_too_few_dialogues_to_split_and_it_says_so(folder, tmp_path, capsys):
     table = folder / "conversations.csv"
     table.write_text(table.read_text().replace(",train", ",").replace(",test", ","))
     assert features(folder, tmp_path / "out", "--audio", "none") == 0
-    assert "tfidf is fitted on all 6 sentences: there is no split" in capsys.readouterr().out
+    assert "tfidf is fitted on all 6 sentences: none is for training" in capsys.readouterr().out
     assert set(read_folder(tmp_path / "out").features) == {"text"}
+    assert {u.split for u in read_folder(tmp_path / "out").utterances} == {""}
+
+
+@pytest.fixture
+def unsplit(tmp_path: Path) -> Path:
+    """Ten dialogues without a split, each with a word of its own."""
+    rows = [f"d{d},{n},A,word{d} so glad,{'ab'[n]}" for d in range(10) for n in range(2)]
+    (tmp_path / "unsplit.csv").write_text("dialogue,utterance,speaker,text,label\n" + "\n".join(rows) + "\n")
+    return tmp_path / "unsplit.csv"
+
+
+@pytest.mark.parametrize("seed", [None, 0, 3])
+def test_a_source_without_a_split_gets_one_that_the_text_is_fitted_on_and_that_training_uses(
+    seed: int | None, unsplit, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    assert features(unsplit, out, *([] if seed is None else ["--split-seed", seed])) == 0
+    said = f"split at random, 7 train, 1 val, 2 test (--split-seed {seed or 0})"
+    assert said in capsys.readouterr().out
+    table = read_folder(out)
+    train = {u.dialogue for u in table.utterances if u.split == "train"}
+    words = {word for word in load_states(out)["text"]["vocabulary"] if word.startswith("word") and " " not in word}
+    assert words == {name.replace("d", "word") for name in train}
+    used = ConversationDataModule(str(out), split_seed=7).conversations  # a written split goes before any seed
+    assert [u.split for u in used.utterances] == [u.split for u in table.utterances]
+    own = ConversationDataModule(str(unsplit), split_seed=seed or 0).read()
+    assert [u.split for u in own.utterances] == [u.split for u in table.utterances]
+
+
+def test_conversations_made_like_others_and_those_with_a_split_are_not_split(folder, unsplit, tmp_path, capsys):
+    assert features(folder, tmp_path / "out", "--audio", "none") == 0
+    assert features(unsplit, tmp_path / "made", "--like", tmp_path / "out") == 0
+    assert {u.split for u in read_folder(tmp_path / "made").utterances} == {""}
+    assert features(folder, tmp_path / "again", "--split-seed", 1) == 2
+    assert "--split-seed 1: expected conversations without a split" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_goes_on_without_reading_again(folder, tmp_path, counted, monkeypatch, capsys):
@@ -154,6 +189,8 @@ def test_a_wrong_option_is_refused_before_anything_is_written(options, message, 
     ("options", "message"),
     [
         (["--processes", "0"], "argument --processes: expected 1 or more, got 0"),
+        (["--split-seed", "-1"], "argument --split-seed: expected 0 or more, got -1"),
+        (["--like", "x", "--split-seed", "1"], "argument --like: FOLDER says how features are made"),
         (["--like", "x", "--text", "tfidf"], "argument --like: FOLDER says how features are made"),
         (["--audio", "opensmile"], "invalid choice: 'opensmile'"),
     ],
