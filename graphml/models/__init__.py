@@ -14,6 +14,7 @@ from graphml.models.gat import GAT
 from graphml.models.gcn import GCN
 from graphml.models.gcn_encoder import GCNEncoder, MLPEncoder
 from graphml.models.gin import GIN
+from graphml.models.gin_graph import GINGraphClassifier
 from graphml.models.gprgnn import GPRGNN
 from graphml.models.identity_encoder import IdentityEncoder
 from graphml.models.m3net import M3Net
@@ -36,6 +37,7 @@ __all__ = [
     "DialogueGCN",
     "EncodedDialogues",
     "GCNEncoder",
+    "GINGraphClassifier",
     "IdentityEncoder",
     "M3Net",
     "MLPEncoder",
