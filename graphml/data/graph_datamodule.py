@@ -141,19 +141,19 @@ class GraphDataModule(pl.LightningDataModule):
     def train_dataloader(self) -> GraphLoader:
         """Return the training graphs, in another order each epoch."""
         chosen = self._part(self.split.train)
-        return GraphLoader(chosen, self.batch_size, sampler=EpochShuffle(len(chosen), self.batch_seed))
+        return GraphLoader(chosen, batch_size=self.batch_size, sampler=EpochShuffle(len(chosen), self.batch_seed))
 
     def val_dataloader(self) -> GraphLoader:
         """Return the validation graphs in their order."""
-        return GraphLoader(self._part(self.split.val), self.batch_size)
+        return GraphLoader(self._part(self.split.val), batch_size=self.batch_size)
 
     def test_dataloader(self) -> GraphLoader:
         """Return the test graphs in their order."""
-        return GraphLoader(self._part(self.split.test), self.batch_size)
+        return GraphLoader(self._part(self.split.test), batch_size=self.batch_size)
 
     def predict_dataloader(self) -> GraphLoader:
         """Return all graphs in their order."""
-        return GraphLoader(self.graphs, self.batch_size)
+        return GraphLoader(self.graphs, batch_size=self.batch_size)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Cast a batch to the type of the model, which is not float32 under `--trainer.precision 64-true`.

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graphml.models import GINGraphClassifier
-from graphml.tasks.counting import CountingTask, Stage
+from graphml.tasks.counting import CountingTask
 
 
 class GraphClassificationTask(CountingTask):
@@ -52,7 +52,7 @@ class GraphClassificationTask(CountingTask):
         accuracy = (logits.argmax(1) == batch.y).float().mean()
         return loss, {"loss": loss.detach(), "accuracy": accuracy}
 
-    def counts(self, model: nn.Module, batch: Any, stage: Stage) -> dict[str, Tensor]:
+    def counts(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
         """Sum of the cross-entropies, number of right predictions and of graphs.
 
         Args:
@@ -62,9 +62,9 @@ class GraphClassificationTask(CountingTask):
         """
         logits = _logits(model, batch)
         return {
-            "loss": F.cross_entropy(logits, batch.y, reduction="sum"),
+            "loss": F.cross_entropy(logits.double(), batch.y, reduction="sum"),
             "correct": (logits.argmax(1) == batch.y).sum(),
-            "count": torch.tensor(batch.y.numel(), device=logits.device),
+            "count": torch.tensor(batch.num_graphs),
         }
 
     def metrics(self, counts: dict[str, Tensor]) -> dict[str, float]:
@@ -73,10 +73,10 @@ class GraphClassificationTask(CountingTask):
         Args:
             counts: Sum of what ``counts`` returned.
         """
-        total = int(counts["count"])
-        return {"loss": float(counts["loss"]) / total, "accuracy": float(counts["correct"]) / total}
+        count = max(int(counts["count"]), 1)
+        return {"loss": float(counts["loss"]) / count, "accuracy": float(counts["correct"]) / count}
 
-    def size_of(self, batch: Any) -> int:
+    def num_items(self, batch: Any) -> int:
         """Number of graphs."""
         return int(batch.num_graphs)
 
