@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
+from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -19,7 +20,7 @@ import graphml.tasks  # its classes can then be named without their module: --mo
 from graphml.callbacks import EpochProgressBar, PredictionWriter, SparseCheckpoint
 from graphml.plots.callback import FiguresCallback
 
-LINKED = ("in_channels", "num_classes", "num_speakers")
+LINKED = ("in_channels", "num_classes", "num_speakers", "num_entities", "num_relations")
 """What the data module knows and the model needs: never written in a configuration."""
 
 TRAINER_DEFAULTS = {"deterministic": True, "max_epochs": 100, "log_every_n_steps": 1, "default_root_dir": "runs"}
@@ -49,6 +50,21 @@ class GraphmlParser(LightningArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # An abbreviation would make a misspelt option do something: --trainer.max_epoch, --model.w.
         super().__init__(*args, allow_abbrev=False, **kwargs)
+
+    def get_defaults(self, *args: Any, **kwargs: Any) -> Namespace:
+        """Defaults of all options, but not the options of the default data module.
+
+        Those would pass, as if they had been given, to any other class of data that has an option of the same name.
+        They are filled in when the class is known.
+
+        Args:
+            *args: As jsonargparse has them.
+            **kwargs: Likewise.
+        """
+        defaults = super().get_defaults(*args, **kwargs)
+        if isinstance(defaults.get("data"), Namespace):
+            defaults["data"].pop("init_args", None)
+        return defaults
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Say what is wrong.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch_geometric.data import Data
 
 if not torch.cuda.is_available():  # before the first import of triton: its interpreter runs the kernels on the CPU
     os.environ.setdefault("TRITON_INTERPRET", "1")
@@ -50,6 +51,22 @@ def no_network() -> Iterator[None]:
             patch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # port 9, discard: nothing answers
             patch.setenv(f"{scheme.upper()}_PROXY", "http://127.0.0.1:9")
         yield
+
+
+@pytest.fixture
+def rings_and_stars() -> list[Data]:
+    """Forty rings (class 0) and stars (class 1) of 4 to 7 nodes, which differ by their edges alone."""
+    return [_ring_or_star(number) for number in range(40)]
+
+
+def _ring_or_star(number: int) -> Data:
+    size = 4 + number // 2 % 4
+    nodes = torch.arange(size)
+    source, target = (nodes, (nodes + 1) % size) if number % 2 == 0 else (nodes[1:], torch.zeros_like(nodes[1:]))
+    edges = torch.cat([torch.stack([source, target]), torch.stack([target, source])], 1)
+    x = torch.ones(size, 3)
+    x[:, 1] = torch.rand(size, generator=torch.Generator().manual_seed(number))
+    return Data(x=x, edge_index=edges, y=torch.tensor([number % 2]))
 
 
 def _is_loopback(host: str) -> bool:

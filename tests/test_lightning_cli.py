@@ -102,6 +102,12 @@ def test_default_data_is_the_embedded_digits_graph_and_class_names_may_be_short(
     assert cli.datamodule.num_nodes == 1797
 
 
+@pytest.mark.parametrize("given", ["--data=tiny.TinyNamedData", "--config={data: {class_path: tiny.TinyNamedData}}"])
+def test_options_of_the_default_data_do_not_pass_to_other_data(given: str) -> None:
+    cli = GraphmlCLI(["fit", "--model=tiny.Plain", given, "--data.batch_seed=3", "--trainer.accelerator=cpu"])
+    assert cli.datamodule.options == ("tiny", 0.5, 3)
+
+
 def test_a_later_config_changes_the_class_and_keeps_what_the_new_class_takes() -> None:
     Path("base.yaml").write_text(
         "model: {class_path: tiny.TinyTask, init_args: {lr: 1e-2, width: 7}}\ndata: {class_path: tiny.TinyData}\n"

@@ -17,11 +17,14 @@ from graphml.data.conversation import (
     write_features,
     write_folder,
 )
+from graphml.data.graph_datamodule import GraphDataModule, GraphSplit
+from graphml.data.graph_datasets import load_graph_dataset
 from graphml.data.neighbor_sampler import InducedNeighborSampler, neighbor_loader
 from graphml.data.node_datamodule import NodeDataModule
-from graphml.data.node_datasets import DatasetMissingError, load_node_dataset
+from graphml.data.node_datasets import load_node_dataset
 from graphml.data.packed import AddDialogueEdges, PackedDialogues
 from graphml.data.packed_loader import LengthBucketSampler, PackedLoader
+from graphml.data.pyg_source import DatasetMissingError
 from graphml.data.splits import NodeSplit, geom_gcn_split, public_split, random_split
 from graphml.data.transforms import AddSpectralDensity, SymmetricNormalization, ToSortedEdgeIndex, ToSparseFeatures
 from graphml.data.validation import validate_graph
@@ -38,6 +41,8 @@ __all__ = [
     "EventLinker",
     "FolderError",
     "GivenEventsLinker",
+    "GraphDataModule",
+    "GraphSplit",
     "IEMOCAPDataModule",
     "InducedNeighborSampler",
     "LengthBucketSampler",
@@ -53,6 +58,7 @@ __all__ = [
     "Utterance",
     "cluster_loader",
     "geom_gcn_split",
+    "load_graph_dataset",
     "load_node_dataset",
     "neighbor_loader",
     "public_split",

@@ -4,7 +4,7 @@ from graphml.nn.bias import Bias
 from graphml.nn.byte_dropout import ByteDropout
 from graphml.nn.dialogue_gru import DialogueGRU
 from graphml.nn.edge_weights import AngularWeight, AttentionWeight
-from graphml.nn.feature_linear import FeatureLinear, mask_columns
+from graphml.nn.feature_linear import FeatureLinear, drop_features, mask_columns
 from graphml.nn.gated_fusion import GatedFusion
 from graphml.nn.masked_autoencoder import MaskedGraphAutoencoder
 from graphml.nn.modalities import concatenate_modalities, split_missing
@@ -36,6 +36,7 @@ __all__ = [
     "WaveletConv",
     "WaveletFilter",
     "concatenate_modalities",
+    "drop_features",
     "mask_columns",
     "split_missing",
 ]

@@ -16,6 +16,22 @@ def mask_columns(x: Tensor, mask: Tensor) -> Tensor:
     return torch.sparse_csr_tensor(crow, col, x.values() * mask[col], x.shape, check_invariants=False)
 
 
+def drop_features(x: Tensor, p: float, training: bool) -> Tensor:
+    """Dropout of dense or sparse CSR features ``[N, F]``; of sparse ones the entries, since a dropped 0 is 0 as well.
+
+    Args:
+        x: Features.
+        p: Probability that a value becomes 0, in [0, 1].
+        training: Whether to drop at all.
+    """
+    if x.layout != torch.sparse_csr:
+        return F.dropout(x, p, training)
+    if not training or p == 0:
+        return x
+    crow, col, values = x.crow_indices(), x.col_indices(), F.dropout(x.values(), p)
+    return torch.sparse_csr_tensor(crow, col, values, x.shape, check_invariants=False)
+
+
 class FeatureLinear(nn.Linear):
     """``x W^T + b`` for dense ``x`` or ``x`` in ``torch.sparse_csr`` layout (then one sparse product).
 

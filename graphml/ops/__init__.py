@@ -13,7 +13,7 @@ from graphml.ops.dialogue_edges import (
     speaker_pair_edges,
 )
 from graphml.ops.modality_edges import modality_edges, modality_hyperedges
-from graphml.ops.normalize import symmetric_normalize
+from graphml.ops.normalize import mean_normalize, symmetric_normalize
 from graphml.ops.relation_product import RelationPattern, relation_pattern, relation_product
 from graphml.ops.segment import segment_max, segment_mean, segment_softmax, segment_sum
 from graphml.ops.sparse import SparsePattern, adjacency_pattern, matrix_pattern, spmm
@@ -31,6 +31,7 @@ __all__ = [
     "contrastive_logsumexp",
     "dialogue_edges",
     "matrix_pattern",
+    "mean_normalize",
     "modality_edges",
     "modality_hyperedges",
     "relation_pattern",

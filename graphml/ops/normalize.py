@@ -1,8 +1,10 @@
-"""Symmetric normalisation of edge weights."""
+"""Normalisations of edge weights: symmetric, and the mean over the neighbours."""
 
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
+
+from graphml.ops.sparse import SparsePattern
 
 
 def symmetric_normalize(edge_index: Tensor, edge_weight: Tensor | None, num_nodes: int) -> Tensor:
@@ -24,3 +26,17 @@ def symmetric_normalize(edge_index: Tensor, edge_weight: Tensor | None, num_node
     degree = edge_weight.new_zeros(num_nodes).index_add(0, target, edge_weight)
     scale = degree.clamp(min=torch.finfo(degree.dtype).tiny).rsqrt() * (degree > 0)
     return scale[target] * edge_weight * scale[source]
+
+
+def mean_normalize(pattern: SparsePattern, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Weights of ``D^-1 A``, which average over the entries of each row; a row without entries stays 0.
+
+    Args:
+        pattern: Positions of the entries of A; a self-loop is an entry as any other.
+        dtype: Floating type of the weights.
+
+    Returns:
+        ``[E]`` weights in CSR order.
+    """
+    degree = pattern.rowptr.diff()
+    return degree.to(dtype).reciprocal().repeat_interleave(degree, output_size=pattern.col.numel())

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphml.nn import FeatureLinear, feature_linear, mask_columns
+from graphml.nn import FeatureLinear, drop_features, feature_linear, mask_columns
 
 
 @pytest.fixture
@@ -88,3 +88,26 @@ def test_a_copy_and_a_pickle_make_their_own_pattern(features):
     for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
         assert other._seen is None
         assert torch.equal(other(features.to_sparse_csr()), expected)
+
+
+def test_dropout_of_sparse_features_drops_entries_and_scales_the_rest(features):
+    sparse = features.to_sparse_csr()
+    dropped = drop_features(sparse, 0.5, True)
+    assert dropped.layout == torch.sparse_csr
+    values = dropped.to_dense()
+    kept = values != 0
+    torch.testing.assert_close(values[kept], 2 * features[kept])
+    assert 0 < int(kept.sum()) < int((features != 0).sum())
+    assert torch.equal(sparse.to_dense(), features)
+
+
+def test_dropout_of_dense_features_is_torchs(features):
+    dropped = drop_features(features, 0.5, True)
+    torch.manual_seed(0)
+    torch.testing.assert_close(dropped, nn.functional.dropout(features, 0.5))
+
+
+@pytest.mark.parametrize(("p", "training"), [(0.5, False), (0.0, True)])
+def test_nothing_drops_in_evaluation_or_with_probability_0(features, p, training):
+    sparse = features.to_sparse_csr()
+    assert drop_features(sparse, p, training) is sparse

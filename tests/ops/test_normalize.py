@@ -6,7 +6,7 @@ from torch_geometric import EdgeIndex
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 from torch_geometric.utils import erdos_renyi_graph, to_dense_adj
 
-from graphml.ops import symmetric_normalize
+from graphml.ops import adjacency_pattern, mean_normalize, spmm, symmetric_normalize
 
 
 @pytest.fixture
@@ -80,3 +80,13 @@ def test_nodes_whose_edges_are_all_dropped_have_zero_rows_and_modest_gradients()
 
 def test_no_edges_give_no_weights():
     assert symmetric_normalize(torch.zeros(2, 0, dtype=torch.long), None, 3).shape == (0,)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_mean_weights_average_over_the_neighbours_alone(edges, dtype):
+    pattern = adjacency_pattern(edges, 14)
+    x = torch.randn(14, 3, dtype=dtype)
+    dense = to_dense_adj(edges, max_num_nodes=14)[0].T.to(dtype)
+    weight = mean_normalize(pattern, dtype)
+    assert weight.dtype == dtype
+    torch.testing.assert_close(spmm(pattern, weight, x), dense @ x / dense.sum(1, keepdim=True).clamp(min=1))

@@ -31,6 +31,14 @@ class TinyData(pl.LightningDataModule):
     test_dataloader = predict_dataloader = train_dataloader
 
 
+class TinyNamedData(TinyData):
+    """Has options that `NodeDataModule` has too, with other defaults."""
+
+    def __init__(self, name: str = "tiny", train_fraction: float = 0.5, batch_seed: int = 0) -> None:
+        super().__init__()
+        self.options = (name, train_fraction, batch_seed)
+
+
 class TinyTask(pl.LightningModule):
     """A linear layer; `mode` makes it fail in the ways that runs fail."""
 

@@ -15,7 +15,7 @@ from graphml.data.conversation.splits import (
     random_dialogue_split,
 )
 from graphml.data.conversation.table import Conversations
-from graphml.data.node_datasets import DatasetMissingError
+from graphml.data.pyg_source import DatasetMissingError
 
 # What the literature calls 4-way: happy and excited as one, or excited left out; frustrated is left out of both.
 FOUR_WAY = {
