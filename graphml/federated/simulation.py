@@ -19,7 +19,7 @@ from graphml.federated.faults import Fault, TooFewClientsError, not_finite
 from graphml.federated.history import History, Round, fault_report
 from graphml.federated.message import Message, taken_from
 from graphml.federated.strategy import Replies, Strategy
-from graphml.federated.weights import Weights
+from graphml.federated.weights import Weights, parameter_names
 from graphml.io import atomic_write
 
 
@@ -154,9 +154,8 @@ class Federation:
 
     def begin(self) -> None:
         """Share out the initial weights, prepare, and evaluate them as round 0."""
-        first, start = self.clients[0], time.perf_counter()
-        shared = {name: value for name, value in first.initial.items() if not first.is_personal(name)}
-        self.strategy.initialize(shared, len(self.clients))
+        start = time.perf_counter()
+        self._initialize()
         used = 0
         for number in range(1 - self.strategy.preparation, 1):
             used = len(self._train(number))
@@ -180,6 +179,11 @@ class Federation:
         """Whether the monitored metric has not improved for as many rounds as the schedule's patience."""
         patience = self.schedule.patience
         return patience is not None and self.done - self.history.best.round >= patience
+
+    def _initialize(self) -> None:
+        first = self.clients[0]
+        shared = {name: value for name, value in first.initial.items() if not first.is_personal(name)}
+        self.strategy.initialize(shared, len(self.clients), parameter_names(first.task))
 
     def _train(self, number: int) -> Replies:
         everyone = range(len(self.clients))
@@ -262,12 +266,10 @@ class Federation:
         if not path.is_file():
             return False
         content = torch.load(path, weights_only=True)
-        first = self.clients[0]
-        shared = {name: value for name, value in first.initial.items() if not first.is_personal(name)}
-        shapes = {name: value.shape for name, value in shared.items()}
+        self._initialize()
+        shapes = {name: value.shape for name, value in self.strategy.state.items()}
         if {name: value.shape for name, value in content["state"].items()} != shapes:
             raise ValueError(f"checkpoint: expected one of this model, got other weights in {path}")
-        self.strategy.initialize(shared, len(self.clients))
         self.strategy.state, self.strategy.memory = content["state"], content["memory"]
         self.engine.remember(self.clients, content["clients"])
         self.history.load_json(content["history"])

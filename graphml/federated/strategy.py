@@ -1,7 +1,7 @@
 """The server half of a federation: four hooks, as in Flower."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ClassVar
 
 import torch
@@ -30,8 +30,8 @@ class Strategy(abc.ABC):
         ValueError: If the share is out of range.
     """
 
-    client: ClassVar[type[Client]] = Client
-    """The client half of the algorithm."""
+    client: Callable[..., Client] = Client
+    """The client half of the algorithm: its class, or a partial of it that a strategy with options for it sets."""
 
     preparation: ClassVar[int] = 0
     """Rounds of exchange before the first round of training; they are numbered from ``1 - preparation`` to 0."""
@@ -45,15 +45,20 @@ class Strategy(abc.ABC):
         self.client_fraction = client_fraction
         self.state: Weights = {}
         self.memory: dict[str, Tensor] = {}
+        self.trained: frozenset[str] = frozenset()
 
-    def initialize(self, state: Weights, num_clients: int) -> None:
+    def initialize(self, state: Weights, num_clients: int, trained: Collection[str] | None = None) -> None:
         """Begin.
 
         Args:
             state: Initial weights that are shared; personal ones never reach the server.
             num_clients: Number of clients K; they are numbered from 0.
+            trained: Names of the parameters, which optimizers change; the rest are buffers, such as BatchNorm's
+                statistics, which are averaged and nothing else. None: all that is floating is a parameter.
         """
         self.state, self.memory = dict(state), {}
+        floating = frozenset(name for name, value in state.items() if value.is_floating_point())
+        self.trained = floating if trained is None else floating.intersection(trained)
 
     def sample(self, round: int, clients: Sequence[int], seed: int) -> list[int]:
         """Draw the clients of a round, uniformly without repetition.

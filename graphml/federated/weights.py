@@ -18,6 +18,15 @@ def weights_of(module: nn.Module) -> Weights:
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
+def parameter_names(module: nn.Module) -> frozenset[str]:
+    """Names of all parameters; the rest of the state dict are buffers.
+
+    Args:
+        module: The module; a parameter that it holds twice has both names.
+    """
+    return frozenset(name for name, _ in module.named_parameters(remove_duplicate=False))
+
+
 def weighted_average(states: Sequence[Weights], shares: Sequence[float]) -> Weights:
     """Average the floating tensors, and keep the integer ones of the first state.
 
