@@ -1,6 +1,6 @@
 """Federated learning on graphs: one seam for every algorithm, in this process or on Flower."""
 
-from graphml.federated.algorithms import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedOpt, FedProx, FedYogi, Local
+from graphml.federated.algorithms import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedGCN, FedOpt, FedProx, FedYogi, Local
 from graphml.federated.client import Client, LocalTraining, Pull
 from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
 from graphml.federated.clients import LazyClients
@@ -38,6 +38,7 @@ __all__ = [
     "FedAdam",
     "FedAvg",
     "FedAvgM",
+    "FedGCN",
     "FedOpt",
     "FedProx",
     "FedYogi",

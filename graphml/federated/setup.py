@@ -20,7 +20,6 @@ from graphml.federated.weights import weights_of
 from graphml.lightning_cli import LINKED, GraphmlParser, UsageError
 from graphml.tasks.task import Task
 
-
 DESCRIPTION = """\
 Run a federation: a partitioner deals the data to clients, which train a task by the rules of a strategy. Without a
 configuration: FedAvg of a GCN on the embedded digits graph, dealt to five clients by Louvain communities.

@@ -16,3 +16,6 @@ __all__ = [
     "FedYogi",
     "Local",
 ]
+from graphml.federated.algorithms.fedgcn import FedGCN
+
+__all__ = ["FedAvg", "FedGCN", "Local"]
