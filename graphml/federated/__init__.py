@@ -1,6 +1,17 @@
 """Federated learning on graphs: one seam for every algorithm, in this process or on Flower."""
 
-from graphml.federated.algorithms import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedGCN, FedOpt, FedProx, FedYogi, Local
+from graphml.federated.algorithms import (
+    AdaptiveFedOpt,
+    FedAdagrad,
+    FedAdam,
+    FedAvg,
+    FedAvgM,
+    FedGCN,
+    FedOpt,
+    FedProx,
+    FedYogi,
+    Local,
+)
 from graphml.federated.client import Client, LocalTraining, Pull
 from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
 from graphml.federated.clients import LazyClients
@@ -27,6 +38,7 @@ from graphml.federated.weights import weighted_average
 
 __all__ = [
     "PROTOCOLS",
+    "AdaptiveFedOpt",
     "BalancedDirichletPartitioner",
     "Client",
     "ClientData",
