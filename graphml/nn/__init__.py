@@ -1,5 +1,6 @@
 """Layers and views, on torch and PyG alone: drop them into a model of your own."""
 
+from graphml.nn.bottleneck_conv import BottleneckConv
 from graphml.nn.byte_dropout import ByteDropout
 from graphml.nn.dialogue_gru import DialogueGRU
 from graphml.nn.edge_weights import AngularWeight, AttentionWeight
@@ -19,6 +20,7 @@ from graphml.nn.wavelet_filter import WaveletFilter
 __all__ = [
     "AngularWeight",
     "AttentionWeight",
+    "BottleneckConv",
     "ByteDropout",
     "DialogueGRU",
     "FeatureLinear",
