@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graphml.nn.bottleneck_conv import BottleneckConv
 from graphml.nn.dialogue_gru import DialogueGRU
 from graphml.nn.edge_weights import AngularWeight
 from graphml.nn.gated_fusion import GatedFusion
@@ -78,6 +78,8 @@ class DERGCN(nn.Module):
         context_layers: Layers of a bidirectional GRU along the dialogue whose output joins the modalities on the
             graph; 0 for none.
         num_bases: Basis matrices of the convolutions' weights; default: one matrix a relation.
+        bottleneck: Numbers of each modality that neighbours are heard through, see `BottleneckConv`; 0 for all of their
+            features. For conversations whose neighbours tell little: short, of many speakers. Bases are then not used.
         transformer_layers: Layers of the relation Transformer; with 0 the relations are summed, as in R-GCN.
         edge_weight: Class of the edge weights, `AngularWeight` or `AttentionWeight`.
         node_rate: See `MaskedGraphAutoencoder`.
@@ -101,6 +103,7 @@ class DERGCN(nn.Module):
         events: bool = True,
         context_layers: int = 0,
         num_bases: int | None = None,
+        bottleneck: int = 0,
         transformer_layers: int = 1,
         edge_weight: Callable[[int], nn.Module] = AngularWeight,
         node_rate: float = 0.3,
@@ -115,16 +118,18 @@ class DERGCN(nn.Module):
         self.relation_names = relation_names(self.windows, directed, events)
         width, size, relations = hidden_channels, sum(self.in_channels.values()), len(self.relation_names)
         self.edge_weight = edge_weight(size)
-        options: dict[str, Any] = {"root": False, "bias": False, "norm": True, "dropout": input_dropout}
-        self.convs = nn.ModuleDict(
-            {
-                name: RelationConv(channels, width, relations, num_bases, **options)
-                for name, channels in in_channels.items()
-            }
-        )
+
+        def conv(channels: int) -> nn.Module:
+            if bottleneck:
+                return BottleneckConv(channels, width, relations, bottleneck, input_dropout, dropout)
+            options: dict[str, Any] = {"root": False, "bias": False, "norm": True, "dropout": input_dropout}
+            return RelationConv(channels, width, relations, num_bases, **options)
+
+        self.activation = nn.Identity() if bottleneck else nn.ReLU()  # `BottleneckConv` has its own
+        self.convs = nn.ModuleDict({name: conv(channels) for name, channels in in_channels.items()})
         self.context = DialogueGRU(size + width, width, context_layers, dropout) if context_layers else None
         if self.context is not None:
-            self.convs[CONTEXT] = RelationConv(self.context.out_channels, width, relations, num_bases, **options)
+            self.convs[CONTEXT] = conv(self.context.out_channels)
         self.fusion = GatedFusion(width, list(self.convs))
         self.speaker = SpeakerEmbedding(num_speakers, width)
         self.transformer = RelationTransformer(width, relations, transformer_layers) if transformer_layers else None
@@ -154,7 +159,7 @@ class DERGCN(nn.Module):
             fused, attention = tokens.sum(1), present / present.sum(1, keepdim=True)
         else:
             fused, attention = self.transformer(tokens, present)
-        hidden = self.dropout(F.relu(fused + self.speaker(batch.speakers)))
+        hidden = self.dropout(self.activation(fused + self.speaker(batch.speakers)))
         return EncodedDialogues(x, there, edges, weight, hidden, attention, batch)
 
     def forward(self, batch: DialogueBatch) -> Tensor:
@@ -177,7 +182,8 @@ class DERGCN(nn.Module):
         edges = encoded.edges
 
         def encoder(x: Tensor, weight: Tensor) -> Tensor:
-            return F.relu(self._convolve(x, encoded.there, edges, weight, encoded.dialogues).sum(1))
+            out: Tensor = self.activation(self._convolve(x, encoded.there, edges, weight, encoded.dialogues).sum(1))
+            return out
 
         with contextlib.ExitStack() as stack:
             for module in self.convs.modules():
@@ -229,7 +235,7 @@ class DERGCN(nn.Module):
             there = {**there, CONTEXT: torch.ones_like(batch.speakers, dtype=torch.bool)}
         for name, conv in self.convs.items():
             part, left = parts[name], weight * there[name][source]
-            means = cast(RelationConv, conv).per_relation(part, edges.edge_index, edges.relation, left)
+            means = cast(RelationConv | BottleneckConv, conv).per_relation(part, edges.edge_index, edges.relation, left)
             tokens[name] = means.flatten(0, 1)
             row = target * shape[1] + edges.relation
             known[name] = x.new_zeros(shape).flatten().index_fill(0, row[there[name][source]], 1.0).bool()

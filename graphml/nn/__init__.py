@@ -1,6 +1,7 @@
 """Layers and views, on torch and PyG alone: drop them into a model of your own."""
 
 from graphml.nn.bias import Bias
+from graphml.nn.bottleneck_conv import BottleneckConv
 from graphml.nn.byte_dropout import ByteDropout
 from graphml.nn.dialogue_gru import DialogueGRU
 from graphml.nn.edge_weights import AngularWeight, AttentionWeight
@@ -21,6 +22,7 @@ __all__ = [
     "AngularWeight",
     "AttentionWeight",
     "Bias",
+    "BottleneckConv",
     "ByteDropout",
     "DialogueGRU",
     "FeatureLinear",

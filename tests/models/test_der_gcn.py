@@ -148,3 +148,25 @@ def test_a_recurrent_context_joins_the_modalities_and_stays_in_its_dialogue() ->
     assert (features["text"].grad[4:] == 0).all()
     with pytest.raises(ValueError, match="in_channels: expected other names than 'context'"):
         DERGCN({"context": 3}, 5, 3)
+
+
+def test_with_a_bottleneck_neighbours_are_heard_once_learned() -> None:
+    model, batch = build(bottleneck=2, events=False), everything()
+    changed = dataclasses.replace(batch, features={name: x.clone() for name, x in batch.features.items()})
+    for x in changed.features.values():
+        x[3] += 1
+    before, after = model(batch), model(changed)
+    assert (before != after).any(1).nonzero().flatten().tolist() == [3]
+    for name in CHANNELS:
+        torch.nn.init.normal_(model.convs[name].conv.weight)
+    before, after = model(batch), model(changed)
+    assert (before != after).any(1).nonzero().flatten().tolist() == [0, 1, 2, 3]
+
+
+def test_with_a_bottleneck_all_losses_have_gradients() -> None:
+    model = build(bottleneck=2, context_layers=1).train()
+    encoded = model.encode(everything())
+    loss = model.reconstruction_loss(encoded, torch.Generator().manual_seed(0)) + model.head(encoded.hidden).sum()
+    loss.backward()
+    assert model.convs["context"].own.weight.grad.any()
+    assert model.convs["text"].conv.weight.grad.any()
