@@ -134,6 +134,22 @@ class Client:
         """
         return data
 
+    def describe(self, request: Message) -> Message:
+        """Statistics of the training examples that the task keeps in buffers, such as means of the features.
+
+        Args:
+            request: The server's message; nothing in it is needed.
+
+        Returns:
+            The buffers by name, but the personal ones, which are remembered; ``num_examples``.
+        """
+        self.task.load_state_dict(self.initial)
+        self.task.prepare(self.data.everything("train"))
+        told = {name: value for name, value in weights_of(self.task).items() if not value.equal(self.initial[name])}
+        self.memory = self.memory | {name: value for name, value in told.items() if self.is_personal(name)}
+        shared = {name: value for name, value in told.items() if not self.is_personal(name)}
+        return Message(shared, {"num_examples": self.data.num_examples("train")})
+
     def fit(self, request: Message) -> Message:
         """Train on the client's data.
 

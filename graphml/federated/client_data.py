@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch_geometric.data import Batch, Data
 
-from graphml.data import PackedDialogues
+from graphml.data import DialogueBatch, PackedDialogues
 
 STAGES = ("train", "val", "test")
 
@@ -31,6 +31,17 @@ class ClientData(abc.ABC):
         Args:
             stage: ``train``, ``val`` or ``test``.
         """
+
+    def everything(self, stage: str) -> Any:
+        """All examples of a stage in one batch, for statistics.
+
+        Args:
+            stage: ``train``, ``val`` or ``test``.
+
+        Raises:
+            NotImplementedError: If no task takes statistics of such data.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no statistics for a task to keep")
 
 
 class NodeData(ClientData):
@@ -92,6 +103,14 @@ class DialoguesData(ClientData):
         index = self.index[stage]
         for chosen in _chunks(len(index), self.batch_size, generator):
             yield self.data.select([index[number] for number in chosen])
+
+    def everything(self, stage: str) -> DialogueBatch:
+        """All dialogues of a stage.
+
+        Args:
+            stage: ``train``, ``val`` or ``test``.
+        """
+        return self.data.select(self.index[stage])
 
     def num_examples(self, stage: str) -> int:
         """Dialogues of the stage."""

@@ -185,6 +185,15 @@ class Federation:
         shared = {name: value for name, value in first.initial.items() if not first.is_personal(name)}
         self.strategy.initialize(shared, len(self.clients), parameter_names(first.task))
 
+    def _statistics(self, shared: Weights) -> Weights:
+        """Averages of the statistics that the clients' tasks take of their training examples."""
+        requests = dict.fromkeys(range(len(self.clients)), Message(config={"round": 0}))
+        replies = self._exchange("describe", requests, not_finite)
+        told = [reply.arrays for reply in replies.values()]
+        names = {name for arrays in told for name in arrays}
+        states = [{name: arrays.get(name, shared[name]) for name in sorted(names)} for arrays in told]
+        return weighted_average(states, [reply.metrics["num_examples"] for reply in replies.values()]) if names else {}
+
     def _train(self, number: int) -> Replies:
         everyone = range(len(self.clients))
         drawn = self.strategy.sample(number, everyone, self.seed) if number > 0 else list(everyone)

@@ -64,6 +64,7 @@ class EmotionTask(Task):
         ValueError: If a weight is out of range.
     """
 
+    has_statistics = True
     monitor = "val_weighted_f1"  # the command line keeps the checkpoint of the epoch where this is highest
 
     def __init__(

@@ -49,6 +49,8 @@ class Task(pl.LightningModule, abc.ABC):
     plain values and both load with ``weights_only`` through the same instantiator.
     """
 
+    has_statistics = False  # whether ``prepare`` takes statistics of the examples that training needs
+
     encoder: nn.Module
     lr: float
     weight_decay: float

@@ -20,7 +20,7 @@ class Engine(abc.ABC):
         """Let clients answer.
 
         Args:
-            call: ``fit`` or ``evaluate``.
+            call: ``describe``, ``fit`` or ``evaluate``.
             clients: All clients.
             requests: A message for each of some clients, by number.
 

@@ -52,7 +52,7 @@ class InProcessEngine(Engine):
         """One client's answer.
 
         Args:
-            call: ``fit`` or ``evaluate``.
+            call: ``describe``, ``fit`` or ``evaluate``.
             client: The client.
             request: The server's message.
 
@@ -83,7 +83,7 @@ class SequentialEngine(InProcessEngine):
         """Let clients answer.
 
         Args:
-            call: ``fit`` or ``evaluate``.
+            call: ``describe``, ``fit`` or ``evaluate``.
             clients: All clients.
             requests: A message for each of some clients.
         """
