@@ -52,7 +52,7 @@ def test_edges_are_kept() -> None:
     ("partitioner", "match"),
     [
         (GroupPartitioner("domain"), r"by: expected one of \['speaker'\], the groups of these items, got 'domain'"),
-        (GroupPartitioner("speaker", 3), "num_clients: expected at most 2, the groups of 'speaker', got 3"),
+        (GroupPartitioner("speaker", 3), "num_clients: expected at most 2, the number of groups of 'speaker', got 3"),
     ],
 )
 def test_wrong_options_are_named(partitioner: GroupPartitioner, match: str) -> None:
