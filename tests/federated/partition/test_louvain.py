@@ -52,9 +52,18 @@ def test_sizes_follow_the_published_rule(sizes: list[int], num_clients: int, del
     assert [member.numel() for member in partition.members] == reference_sizes(sizes, num_clients, delta)
 
 
-def test_a_piece_without_room_anywhere_goes_to_the_smallest_client() -> None:
+def test_a_piece_without_room_anywhere_is_cut_to_fit() -> None:
     partition = LouvainPartitioner(2, delta=1)(cliques(30, 30, 30, 10))  # room for 51: the third 30 fits nowhere
-    assert [member.numel() for member in partition.members] == [60, 40]
+    assert [member.numel() for member in partition.members] == [51, 49]
+
+
+@pytest.mark.parametrize("num_clients", [2, 3, 7, 9, 13])
+@pytest.mark.parametrize("delta", [0, 1, 3])
+def test_no_client_is_larger_than_allowed(num_clients: int, delta: int) -> None:
+    items = cliques(23, 17, 11, 9, 5, 3, 1, 1)
+    sizes = [member.numel() for member in LouvainPartitioner(num_clients, delta=delta)(items).members]
+    assert sum(sizes) == 70
+    assert max(sizes) <= max(70 // num_clients + delta, -(-70 // num_clients))
 
 
 def test_isolated_items_and_directed_edges_are_dealt_too() -> None:
