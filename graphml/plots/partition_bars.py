@@ -27,7 +27,7 @@ def partition_bars(
 
     Args:
         statistics: The numbers of the partition (`Partition.statistics`).
-        classes: Names of the C classes; None for their numbers.
+        classes: Names of the C classes; None for "label 0" and so on.
         title: What the figure shows.
 
     Returns:
@@ -39,7 +39,7 @@ def partition_bars(
     num_classes = 0 if statistics.label_counts is None else statistics.label_counts.size(1)
     if classes is not None and len(classes) != num_classes:
         raise ValueError(f"classes: expected a name for each of the {num_classes} classes, got {len(classes)}")
-    names = [str(number) for number in range(num_classes)] if classes is None else list(classes)
+    names = [f"label {number}" for number in range(num_classes)] if classes is None else list(classes)
     if statistics.sizes.numel() > MOST_CLIENTS:
         return _histograms(statistics, title)
     return _bars(statistics, names, title)

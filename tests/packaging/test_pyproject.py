@@ -66,6 +66,7 @@ def test_the_required_packages_and_the_extras_are_those_of_the_design() -> None:
         "flower": ["flwr"],
         "tune": ["optuna"],
         "privacy": ["opacus"],
+        "metis": ["pymetis"],
         "text": ["sentence-transformers"],
         "logging": ["tensorboard"],
     }

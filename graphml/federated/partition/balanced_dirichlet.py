@@ -29,4 +29,5 @@ class BalancedDirichletPartitioner(DirichletPartitioner):
         shares: NDArray[np.float64] = super()._shares(sizes, full, generator) * is_open
         if not shares.sum() > 0:
             shares = is_open
-        return np.divide(shares, shares.sum())
+        shares /= shares.sum()
+        return shares

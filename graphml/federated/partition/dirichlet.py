@@ -60,7 +60,7 @@ class DirichletPartitioner(Partitioner):
             of_label = generator.permutation(np.flatnonzero(labels == label))
             sizes = np.bincount(owner[owner >= 0], minlength=num_clients)
             shares = self._shares(sizes, full, generator)
-            cuts = (shares.cumsum() * len(of_label)).astype(np.int64)[:-1]
+            cuts = np.rint(shares.cumsum() * len(of_label)).astype(np.int64)[:-1]  # cut off, a share of 0 could get 1
             owner[of_label] = np.searchsorted(cuts, np.arange(len(of_label)), side="right")
         unlabelled = generator.permutation(np.flatnonzero(labels < 0))
         owner[unlabelled] = np.arange(len(unlabelled)) % num_clients

@@ -39,8 +39,8 @@ class GroupPartitioner(Partitioner):
     def _deal(self, items: Items, num_clients: int) -> Partition:
         group, sizes = self._groups_of(items)
         if num_clients > len(sizes):
-            got = f"got {num_clients}"
-            raise ValueError(f"num_clients: expected at most {len(sizes)}, the groups of {self.by!r}, {got}")
+            most = f"{len(sizes)}, the number of groups of {self.by!r}"
+            raise ValueError(f"num_clients: expected at most {most}, got {num_clients}")
         client = np.arange(len(sizes)) if self.num_clients is None else self._pack(sizes, num_clients)
         owner = np.where(group >= 0, client[group], -1)
         return Partition.from_owner(torch.from_numpy(owner), num_clients, items.edge_index)

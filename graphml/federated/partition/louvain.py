@@ -14,11 +14,12 @@ class LouvainPartitioner(Partitioner):
 
     Blondel et al., "Fast Unfolding of Communities in Large Networks", J. Stat. Mech. 2008, as FederatedScope-GNN (Wang
     et al., KDD 2022) makes clients of it: a community is cut into pieces of at most :math:`N/K - \delta` items; the
-    pieces, the largest first, go round the clients, each to the next one that has room up to :math:`N/K + \delta`.
-    Where no client has room (there the reference never ends) it goes to the smallest. networkx finds the communities,
-    seeded, of the graph as undirected and without weights.
+    pieces, the largest first, go round the clients, each to the next one that has room up to :math:`N/K + \delta`. Of
+    a piece that fits nowhere (there the reference never ends) the smallest client takes what it has room for, and the
+    rest goes on. networkx finds the communities, seeded, of the graph as undirected and without weights.
 
-    Every item is in exactly one client.
+    Every item is in exactly one client. A community is cut by the numbers of its items, not by its edges: where clients
+    are much smaller than communities, most edges are lost, and `MetisPartitioner` keeps more.
 
     Args:
         num_clients: Number of clients K.
@@ -42,7 +43,8 @@ class LouvainPartitioner(Partitioner):
             raise ValueError(f"delta: expected less than {share}, the items of a client, {got}")
         communities = self._communities(items.num_items, self._edges_of(items))
         pieces = [piece for community in communities for piece in community.split(share - self.delta)]
-        members = _pack(pieces, num_clients, share + self.delta)
+        room = max(share + self.delta, -(-items.num_items // num_clients))  # N/K is rounded down, and all have to fit
+        members = _pack(pieces, num_clients, room)
         return Partition(members, items.num_items, items.edge_index)
 
     def _communities(self, num_items: int, edge_index: Tensor) -> list[Tensor]:
@@ -55,15 +57,18 @@ class LouvainPartitioner(Partitioner):
 
 
 def _pack(pieces: list[Tensor], num_clients: int, room: int) -> list[Tensor]:
-    """Deal pieces of items round the clients, the largest first; a piece goes to the next client with room for it."""
+    """Deal pieces of items round the clients, the largest first; no client gets more items than it has room for."""
     held: list[list[Tensor]] = [[] for _ in range(num_clients)]
     sizes = [0] * num_clients
     turn = 0
     for piece in sorted(pieces, key=len, reverse=True):
-        round_trip = [(turn + step) % num_clients for step in range(num_clients)]
-        roomy = (client for client in round_trip if sizes[client] + len(piece) <= room)
-        client = next(roomy, min(round_trip, key=sizes.__getitem__))
-        held[client].append(piece)
-        sizes[client] += len(piece)
-        turn = client + 1
+        rest = piece
+        while len(rest) > 0:
+            round_trip = [(turn + step) % num_clients for step in range(num_clients)]
+            roomy = (client for client in round_trip if sizes[client] + len(rest) <= room)
+            client = next(roomy, min(round_trip, key=sizes.__getitem__))
+            taken, rest = rest.tensor_split([room - sizes[client]])
+            held[client].append(taken)
+            sizes[client] += len(taken)
+            turn = client + 1
     return [torch.cat(pieces) for pieces in held]

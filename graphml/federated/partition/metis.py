@@ -43,4 +43,8 @@ class MetisPartitioner(Partitioner):
         degrees = source.bincount(minlength=items.num_items)
         neighbors = [row.tolist() for row in target.split(degrees.tolist())]
         _, owner = pymetis.part_graph(num_clients, neighbors, options=pymetis.Options(seed=self.seed))
+        num_parts = len(set(owner))
+        if num_parts < num_clients:
+            got = f"got {num_clients} for {items.num_items} items, of which METIS makes {num_parts}"
+            raise ValueError(f"num_clients: expected as many as METIS makes parts that are not empty, {got}")
         return Partition.from_owner(torch.tensor(owner), num_clients, items.edge_index)
