@@ -108,7 +108,7 @@ def resolve(configs: Sequence[dict[str, Any]], options: Sequence[str] = ()) -> d
         parsed = parser.parse_args([*(f"--config={json.dumps(config)}" for config in configs), *options])
     except UsageError as error:
         raise ValueError(str(error)) from error
-    resolved: dict[str, Any] = yaml.safe_load(parser.dump(parsed))
+    resolved: dict[str, Any] = yaml.safe_load(parser.dump(parsed, skip_none=False))  # None may not be the default
     return resolved
 
 

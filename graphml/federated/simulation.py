@@ -19,7 +19,7 @@ from graphml.federated.faults import Fault, TooFewClientsError, not_finite
 from graphml.federated.history import History, Round, fault_report
 from graphml.federated.message import Message, taken_from
 from graphml.federated.strategy import Replies, Strategy
-from graphml.federated.weights import Weights, parameter_names
+from graphml.federated.weights import Weights, parameter_names, weighted_average
 from graphml.io import atomic_write
 
 
