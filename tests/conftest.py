@@ -59,6 +59,18 @@ def rings_and_stars() -> list[Data]:
     return [_ring_or_star(number) for number in range(40)]
 
 
+@pytest.fixture
+def knowledge_graph() -> Data:
+    """Numbers 0 to 11 and three relations, twice, next and opposite modulo 12; every sixth triple is for validation."""
+    number = torch.arange(12)
+    tails = torch.cat([2 * number % 12, (number + 1) % 12, (number + 6) % 12])
+    part = torch.arange(36) % 6
+    data = Data(edge_index=torch.stack([number.repeat(3), tails]), num_nodes=12)
+    data.edge_type = torch.arange(3).repeat_interleave(12)
+    data.train_mask, data.val_mask, data.test_mask = part < 4, part == 4, part == 5
+    return data
+
+
 def _ring_or_star(number: int) -> Data:
     size = 4 + number // 2 % 4
     nodes = torch.arange(size)

@@ -1,4 +1,4 @@
-"""Node data: datasets, splits, transforms, validation and the `NodeDataModule` that joins them; packed dialogues."""
+"""Datasets, splits, transforms and data modules: of nodes, graphs, knowledge graphs and dialogues."""
 
 from graphml.data.cluster_sampler import cluster_loader, stream_partition
 from graphml.data.conversation import (
@@ -19,6 +19,8 @@ from graphml.data.conversation import (
 )
 from graphml.data.graph_datamodule import GraphDataModule, GraphSplit
 from graphml.data.graph_datasets import load_graph_dataset
+from graphml.data.link_datamodule import LinkDataModule, with_seeds
+from graphml.data.link_datasets import load_link_dataset
 from graphml.data.neighbor_sampler import InducedNeighborSampler, neighbor_loader
 from graphml.data.node_datamodule import NodeDataModule
 from graphml.data.node_datasets import load_node_dataset
@@ -46,6 +48,7 @@ __all__ = [
     "IEMOCAPDataModule",
     "InducedNeighborSampler",
     "LengthBucketSampler",
+    "LinkDataModule",
     "MELDDataModule",
     "NodeDataModule",
     "NodeSplit",
@@ -59,6 +62,7 @@ __all__ = [
     "cluster_loader",
     "geom_gcn_split",
     "load_graph_dataset",
+    "load_link_dataset",
     "load_node_dataset",
     "neighbor_loader",
     "public_split",
@@ -67,6 +71,7 @@ __all__ = [
     "read_folder",
     "stream_partition",
     "validate_graph",
+    "with_seeds",
     "write_features",
     "write_folder",
 ]

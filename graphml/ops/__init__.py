@@ -4,6 +4,7 @@ from graphml.ops.angular_similarity import angular_similarity
 from graphml.ops.chebyshev import chebyshev_basis
 from graphml.ops.chebyshev_filter import chebyshev_filter
 from graphml.ops.contrastive import contrastive_logsumexp
+from graphml.ops.corrupt_triples import corrupt_triples
 from graphml.ops.dialogue_batch import DialogueBatch, DialogueLinks
 from graphml.ops.dialogue_edges import (
     DialogueEdges,
@@ -29,6 +30,7 @@ __all__ = [
     "chebyshev_basis",
     "chebyshev_filter",
     "contrastive_logsumexp",
+    "corrupt_triples",
     "dialogue_edges",
     "matrix_pattern",
     "mean_normalize",

@@ -118,15 +118,37 @@ class ContrastiveTask(Task):
         """Probe the embeddings on every split of the data: mean accuracy over a split's repetitions."""
         embeddings, labels, splits = zip(*self._collected, strict=True)
         self.embeddings, self.labels = torch.cat(embeddings), torch.cat(labels)
-        probe = LinearProbe()
-        for label in splits[0]:
-            masks = torch.cat([split[label] for split in splits], dim=1)  # [train, val, test], nodes, repetitions
-            results = [probe.evaluate(self.embeddings, self.labels, *mask) for mask in masks.unbind(dim=2)]
-            for name in ("val_accuracy", "test_accuracy"):
-                mean = sum(getattr(result, name) for result in results) / len(results)
-                self.log(f"{label}/{name}", mean, batch_size=self.labels.numel())
+        joined = {label: torch.cat([split[label] for split in splits], dim=1) for label in splits[0]}
+        for name, accuracy in probe_accuracies(self.embeddings, self.labels, joined).items():
+            self.log(name, accuracy, batch_size=self.labels.numel())
+
+    @torch.no_grad()
+    def final_metrics(self, batch: Any) -> dict[str, float]:
+        """Accuracies of the probe on frozen embeddings of a whole graph, as `graphml test` logs them."""
+        self.eval()
+        splits = {label: torch.stack(list(split)) for label, split in batch.splits.items()}
+        return probe_accuracies(self(batch), batch.y, splits)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Embeddings of the batch's nodes."""
         z: Tensor = self(batch)
         return z
+
+
+def probe_accuracies(embeddings: Tensor, labels: Tensor, splits: dict[str, Tensor]) -> dict[str, float]:
+    """Probe embeddings on every split: mean accuracy over a split's repetitions.
+
+    Args:
+        embeddings: ``[N, d]``, frozen.
+        labels: ``[N]``.
+        splits: For each label of a split the masks of training, validation and test, bool ``[3, N, repetitions]``.
+
+    Returns:
+        ``<label>/val_accuracy`` and ``<label>/test_accuracy``.
+    """
+    probe, out = LinearProbe(), {}
+    for label, masks in splits.items():
+        results = [probe.evaluate(embeddings, labels, *mask) for mask in masks.unbind(dim=2)]
+        for name in ("val_accuracy", "test_accuracy"):
+            out[f"{label}/{name}"] = sum(getattr(result, name) for result in results) / len(results)
+    return out

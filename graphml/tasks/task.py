@@ -89,6 +89,17 @@ class Task(pl.LightningModule, abc.ABC):
             counts: Sums of what ``counts`` returned.
         """
 
+    def final_metrics(self, batch: Any) -> dict[str, float]:
+        """Metrics of the trained task that do not add up over batches, such as those of a probe; none by default.
+
+        Args:
+            batch: All data in one batch.
+
+        Returns:
+            Values by ``<split>/<metric>``.
+        """
+        return {}
+
     def on_fit_start(self) -> None:
         """Prepare for the data module's graph."""
         data = getattr(getattr(self.trainer, "datamodule", None), "data", None)

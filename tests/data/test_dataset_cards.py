@@ -7,6 +7,7 @@ import pytest
 
 from graphml.data import load_node_dataset
 from graphml.data.graph_datasets import GRAPH_DATASETS
+from graphml.data.link_datasets import LINK_DATASETS
 from graphml.data.node_datasets import DATASETS
 
 CARDS = Path(__file__).resolve().parents[2] / "datasets"
@@ -16,7 +17,10 @@ RECIPES = {"features"}  # how data are prepared: no dataset, and no card
 
 @pytest.mark.parametrize(
     "name",
-    sorted({*map(str.lower, (*DATASETS, *GRAPH_DATASETS)), *(card.stem for card in CARDS.glob("*.md"))} - RECIPES),
+    sorted(
+        {*map(str.lower, (*DATASETS, *GRAPH_DATASETS, *LINK_DATASETS)), *(card.stem for card in CARDS.glob("*.md"))}
+        - RECIPES
+    ),
 )
 def test_each_dataset_has_a_complete_card(name):
     lines = (CARDS / f"{name}.md").read_text().splitlines()

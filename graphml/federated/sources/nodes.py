@@ -43,8 +43,10 @@ class NodeSource(Source):
         if protocol is None:
             data = self.module.data
             self.masks = NodeSplit(data.train_mask, data.val_mask, data.test_mask)
+            self.splits = data.splits
         else:
             self.masks = protocol.split(self.module.raw, partition, seed)
+            self.splits = {protocol.name: NodeSplit(*(mask.unsqueeze(1) for mask in self.masks))}
 
     def client_data(self, number: int) -> NodeData:
         """Subgraph of one client.
@@ -58,9 +60,11 @@ class NodeSource(Source):
         return NodeData(data)
 
     def server_data(self) -> NodeData:
-        """The graph without cuts, with the masks of all nodes."""
+        """The graph without cuts, with the masks of all nodes, and with all splits for probes."""
         raw = self.module.raw
-        return NodeData(self.module.part(torch.arange(raw.num_nodes), raw.edge_index, self.masks))
+        data = self.module.part(torch.arange(raw.num_nodes), raw.edge_index, self.masks)
+        data.splits = self.splits
+        return NodeData(data)
 
     def _cut_edges(self, nodes: Tensor) -> Tensor:
         raw = self.module.raw
