@@ -74,7 +74,9 @@ def federation_parser() -> GraphmlParser:
     parser.add_argument("--rounds", type=int, default=100, help="rounds of training")
     parser.add_argument("--protocol", type=str | None, help="published protocol: fs-g, openfgl or fedgcn")
     parser.add_argument("--seed", type=int, default=0, help="of split, initial weights, training and drawn clients")
-    parser.add_argument("--engine", type=str, default="auto", help="auto, sequential, vectorised, flower or flower-deployment")
+    parser.add_argument(
+        "--engine", type=str, default="auto", help="auto, sequential, vectorised, flower or flower-deployment"
+    )
     parser.add_argument("--timeout", type=float | None, help="seconds that a client may take for an answer")
     for name in LINKED:
         parser.link_arguments("data", f"model.init_args.{name}", compute_fn=_attribute(name), apply_on="instantiate")
