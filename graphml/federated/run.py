@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from graphml.federated.engines import Engine, SequentialEngine
+from graphml.federated.engines.flower import run_on_flower
 from graphml.federated.history import Round, fault_report
 from graphml.federated.setup import Setup
 from graphml.federated.simulation import Result, simulate
@@ -51,7 +52,15 @@ def run(setup: Setup, folder: Path, resume: bool = False, progress: bool = True,
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_partition(setup, folder, figures)
-    result = simulate(
+    result = _result(setup, folder / CHECKPOINT, resume, progress)
+    return write_result(setup, result, folder, figures)
+
+
+def _result(setup: Setup, checkpoint: Path, resume: bool, progress: bool) -> Result:
+    if setup.engine.startswith("flower"):
+        deployment = setup.engine == "flower-deployment"
+        return run_on_flower(setup, checkpoint, resume=resume, progress=progress, deployment=deployment)
+    return simulate(
         setup.strategy,
         setup.clients,
         setup.rounds,
@@ -59,11 +68,10 @@ def run(setup: Setup, folder: Path, resume: bool = False, progress: bool = True,
         server=setup.server,
         seed=setup.seed,
         schedule=setup.schedule,
-        checkpoint=folder / CHECKPOINT,
+        checkpoint=checkpoint,
         resume=resume,
         progress=progress,
     )
-    return write_result(setup, result, folder, figures)
 
 
 def write_result(setup: Setup, result: Result, folder: Path, figures: bool) -> Outcome:

@@ -43,6 +43,7 @@ class Setup:
         seed: Seed of the run.
         engine: Name of the engine.
         timeout: Seconds that a client may take; None for any time.
+        config: Full configuration: another process builds the same federation from it.
     """
 
     task: Task
@@ -57,6 +58,7 @@ class Setup:
     seed: int
     engine: str
     timeout: float | None
+    config: dict[str, Any]
 
 
 def federation_parser() -> GraphmlParser:
@@ -72,7 +74,9 @@ def federation_parser() -> GraphmlParser:
     parser.add_argument("--rounds", type=int, default=100, help="rounds of training")
     parser.add_argument("--protocol", type=str | None, help="published protocol: fs-g, openfgl or fedgcn")
     parser.add_argument("--seed", type=int, default=0, help="of split, initial weights, training and drawn clients")
-    parser.add_argument("--engine", type=str, default="auto", help="auto, sequential, vectorised or flower")
+    parser.add_argument(
+        "--engine", type=str, default="auto", help="auto, sequential, vectorised, flower or flower-deployment"
+    )
     parser.add_argument("--timeout", type=float | None, help="seconds that a client may take for an answer")
     for name in LINKED:
         parser.link_arguments("data", f"model.init_args.{name}", compute_fn=_attribute(name), apply_on="instantiate")
@@ -132,10 +136,10 @@ def build(config: dict[str, Any], options: Sequence[str] = ()) -> Setup:
     except UsageError as error:
         raise ValueError(str(error)) from error
     pl.seed_everything(parsed.seed, verbose=False)  # initial weights
-    return _assemble(parser.instantiate_classes(parsed))
+    return _assemble(parser.instantiate_classes(parsed), yaml.safe_load(parser.dump(parsed)))
 
 
-def _assemble(made: Namespace) -> Setup:
+def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:
     task, strategy, seed = made.model, made.strategy, made.seed
     protocol, source = protocol_named(made.protocol), source_of(made.data)
     items = source.items()
@@ -163,6 +167,7 @@ def _assemble(made: Namespace) -> Setup:
         seed=seed,
         engine=made.engine,
         timeout=made.timeout,
+        config=config,
     )
 
 

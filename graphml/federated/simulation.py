@@ -220,13 +220,13 @@ class Federation:
 
     def _exchange(self, call: str, requests: dict[int, Message], wrong: Callable[[Message], str | None]) -> Replies:
         good: Replies = {}
-        remembered = self.engine.memories(self.clients)
+        before = self.engine.snapshot(self.clients)
         for number, reply in self.engine.exchange(call, self.clients, requests).items():
             round = int(requests[number].config["round"])
             reason = reply.reason if isinstance(reply, Fault) else wrong(reply)
             if reason is not None:
                 self.history.faults.append(Fault(number, round, reason))
-                self.engine.remember(self.clients, {number: remembered.get(number, {})})
+                self.engine.restore(self.clients, number, before)
             elif isinstance(reply, Message):
                 good[number] = reply
         self._bytes["down"] += total_bytes(requests)
@@ -285,6 +285,19 @@ class Federation:
         self.history.load_json(content["history"])
         self.best_state, self.done = content["best_state"], content["round"]
         return True
+
+
+def load_result(checkpoint: Path, monitor: str) -> Result:
+    """What a run has left in its last checkpoint.
+
+    Args:
+        checkpoint: The file.
+        monitor: Metric that chooses the best round.
+    """
+    content = torch.load(checkpoint, weights_only=True)
+    history = History(monitor)
+    history.load_json(content["history"])
+    return Result(history, content["best_state"], content["state"])
 
 
 def stage_metrics(client: Client, counts: Mapping[str, Tensor]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -44,3 +45,21 @@ class Engine(abc.ABC):
             clients: All clients.
             memories: What `memories` returned.
         """
+
+    def snapshot(self, clients: Sequence[Client]) -> dict[int, Any]:
+        """What the clients remember now, in whatever form `restore` takes.
+
+        Args:
+            clients: All clients.
+        """
+        return dict(self.memories(clients))
+
+    def restore(self, clients: Sequence[Client], number: int, snapshot: Mapping[int, Any]) -> None:
+        """Give a client back what it remembered, for its answer is not used.
+
+        Args:
+            clients: All clients.
+            number: Number of the client.
+            snapshot: What `snapshot` returned before the last exchange.
+        """
+        self.remember(clients, {number: snapshot.get(number, {})})
