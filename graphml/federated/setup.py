@@ -136,7 +136,7 @@ def build(config: dict[str, Any], options: Sequence[str] = ()) -> Setup:
     except UsageError as error:
         raise ValueError(str(error)) from error
     pl.seed_everything(parsed.seed, verbose=False)  # initial weights
-    return _assemble(parser.instantiate_classes(parsed), yaml.safe_load(parser.dump(parsed)))
+    return _assemble(parser.instantiate_classes(parsed), yaml.safe_load(parser.dump(parsed, skip_none=False)))
 
 
 def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:

@@ -200,4 +200,4 @@ class FlowerEngine(Engine):
                 key = waiting.pop(reply.metadata.reply_to_message_id)
                 answers[key] = f"Flower says: {reply.error.reason}" if reply.has_error() else reply.content
             time.sleep(PULL_INTERVAL)
-        return answers | {key: f"did not answer within {seconds:g} seconds" for key in waiting.values()}
+        return answers | dict.fromkeys(waiting.values(), f"did not answer within {seconds:g} seconds")
