@@ -33,7 +33,7 @@ examples:
 TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = {
     "features": "graphml.data.features.command",
-    "federate": "graphml.federated.command",
+    "federate": "graphml.federate.command",
     "study": "graphml.study.command",
     "annotate": "graphml.annotate.command",
     "bench": "graphml.bench.command",

@@ -4,12 +4,10 @@ import logging
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytorch_lightning as pl
-from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import ModelCheckpoint, ProgressBar
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
@@ -18,10 +16,8 @@ from pytorch_lightning.loggers import CSVLogger
 import graphml.data
 import graphml.tasks  # its classes can then be named without their module: --model ContrastiveTask
 from graphml.callbacks import EpochProgressBar, PredictionWriter, SparseCheckpoint
+from graphml.parser import LINKED, GraphmlParser, RefusedError, UsageError, link_sizes
 from graphml.plots.callback import FiguresCallback
-
-LINKED = ("in_channels", "num_classes", "num_speakers", "num_entities", "num_relations")
-"""What the data module knows and the model needs: never written in a configuration."""
 
 TRAINER_DEFAULTS = {"deterministic": True, "max_epochs": 100, "log_every_n_steps": 1, "default_root_dir": "runs"}
 
@@ -34,51 +30,6 @@ NOISE = (
     "LightningCLI's args parameter",
     "Couldn't infer the batch indices",
 )
-
-
-class UsageError(Exception):
-    """A wrong option or configuration; the message says which."""
-
-
-class RefusedError(UsageError):
-    """A value that a class refused: its message says all, and no help page says more."""
-
-
-class GraphmlParser(LightningArgumentParser):
-    """Lightning's parser with errors that can be read: without the two screens of usage that hide them."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # An abbreviation would make a misspelt option do something: --trainer.max_epoch, --model.w.
-        super().__init__(*args, allow_abbrev=False, **kwargs)
-
-    def get_defaults(self, *args: Any, **kwargs: Any) -> Namespace:
-        """Defaults of all options, but not the options of the default data module.
-
-        Those would pass, as if they had been given, to any other class of data that has an option of the same name.
-        They are filled in when the class is known.
-
-        Args:
-            *args: As jsonargparse has them.
-            **kwargs: Likewise.
-        """
-        defaults = super().get_defaults(*args, **kwargs)
-        if isinstance(defaults.get("data"), Namespace):
-            defaults["data"].pop("init_args", None)
-        return defaults
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Say what is wrong.
-
-        Args:
-            message: What is wrong.
-            ex: The exception behind it.
-
-        Raises:
-            UsageError: Always, but in the parsers of nested classes, whose errors are collected.
-        """
-        if not self.exit_on_error:
-            super().error(message, ex)
-        raise UsageError(message) from ex
 
 
 class GraphmlCLI(LightningCLI):
@@ -115,10 +66,7 @@ class GraphmlCLI(LightningCLI):
         """
         parser.add_lightning_class_args(FiguresCallback, "figures")
         parser.set_defaults({"data": {"class_path": "graphml.data.NodeDataModule"}})
-        for name in LINKED:
-            parser.link_arguments(
-                "data", f"model.init_args.{name}", compute_fn=_attribute(name), apply_on="instantiate"
-            )
+        link_sizes(parser)
 
     def _parse_ckpt_path(self) -> None:
         """Take the model's options from the checkpoint, as Lightning does, but never in silence.
@@ -187,11 +135,6 @@ class GraphmlCLI(LightningCLI):
         if config.logger in (None, True):
             kwargs["logger"] = CSVLogger(config.default_root_dir, name=self.subcommand)
         return super().instantiate_trainer(callbacks=given, **kwargs)
-
-
-def _attribute(name: str) -> Callable[[Any], Any]:
-    """Function that gives a size of the data, None where such data have no such size."""
-    return lambda data: getattr(data, name, None)
 
 
 def unwrapped(error: BaseException) -> BaseException:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-import yaml
 from jsonargparse import Namespace
 
 from graphml.federated.client import Client, LocalTraining
@@ -17,13 +16,26 @@ from graphml.federated.simulation import Schedule
 from graphml.federated.sources import source_of
 from graphml.federated.strategy import Strategy
 from graphml.federated.weights import weights_of
-from graphml.lightning_cli import LINKED, GraphmlParser, UsageError
+from graphml.parser import GraphmlParser, UsageError, link_sizes
 from graphml.tasks.task import Task
 
 DESCRIPTION = """\
 Run a federation: a partitioner deals the data to clients, which train a task by the rules of a strategy. Without a
 configuration: FedAvg of a GCN on the embedded digits graph, dealt to five clients by Louvain communities.
 """
+
+
+DEFAULT = {
+    "data": {"class_path": "graphml.data.NodeDataModule", "init_args": {"name": "digits", "self_loops": True}},
+    "model": {
+        "class_path": "graphml.tasks.NodeClassificationTask",
+        "init_args": {"model": {"class_path": "graphml.models.GCN"}},
+    },
+    "partitioner": {"class_path": "graphml.federated.LouvainPartitioner", "init_args": {"num_clients": 5}},
+    "strategy": {"class_path": "graphml.federated.FedAvg"},
+    "local": {"epochs": 2},
+}
+"""What is run where no file says otherwise. (As defaults of the parser these options would leak into other classes.)"""
 
 
 @dataclass(frozen=True)
@@ -65,10 +77,12 @@ def federation_parser() -> GraphmlParser:
     """Return the parser of a federation's configuration; ``graphml federate`` adds its own options."""
     parser = GraphmlParser(prog="graphml federate", description=DESCRIPTION)
     parser.add_argument("--config", action="config", help="YAML file of these options, or of a study")
-    parser.add_subclass_arguments(pl.LightningDataModule, "data", help="the data that are dealt to the clients")
-    parser.add_subclass_arguments(Task, "model", help="the task that the clients train")
-    parser.add_subclass_arguments(Partitioner, "partitioner", help="who gets what")
-    parser.add_subclass_arguments(Strategy, "strategy", help="the algorithm")
+    parser.add_subclass_arguments(
+        pl.LightningDataModule, "data", required=True, help="the data that are dealt to the clients"
+    )
+    parser.add_subclass_arguments(Task, "model", required=True, help="the task that the clients train")
+    parser.add_subclass_arguments(Partitioner, "partitioner", required=True, help="who gets what")
+    parser.add_subclass_arguments(Strategy, "strategy", required=True, help="the algorithm")
     parser.add_class_arguments(LocalTraining, "local", help="how clients train between two messages")
     parser.add_class_arguments(Schedule, "schedule", help="when to evaluate, save and stop")
     parser.add_argument("--rounds", type=int, default=100, help="rounds of training")
@@ -78,19 +92,7 @@ def federation_parser() -> GraphmlParser:
         "--engine", type=str, default="auto", help="auto, sequential, vectorised, flower or flower-deployment"
     )
     parser.add_argument("--timeout", type=float | None, help="seconds that a client may take for an answer")
-    for name in LINKED:
-        parser.link_arguments("data", f"model.init_args.{name}", compute_fn=_attribute(name), apply_on="instantiate")
-    parser.set_defaults(
-        {
-            "data": {"class_path": "graphml.data.NodeDataModule", "init_args": {"self_loops": True}},
-            "model": {
-                "class_path": "graphml.tasks.NodeClassificationTask",
-                "init_args": {"model": {"class_path": "graphml.models.GCN"}},
-            },
-            "partitioner": {"class_path": "graphml.federated.LouvainPartitioner", "init_args": {"num_clients": 5}},
-            "strategy": {"class_path": "graphml.federated.FedAvg"},
-        }
-    )
+    link_sizes(parser)
     return parser
 
 
@@ -98,7 +100,7 @@ def resolve(configs: Sequence[dict[str, Any]], options: Sequence[str] = ()) -> d
     """Full configuration of a federation.
 
     Args:
-        configs: Configurations, each laid over those before it.
+        configs: Configurations, each laid over those before it; none for `DEFAULT`.
         options: Command line options, laid over them all.
 
     Returns:
@@ -109,11 +111,10 @@ def resolve(configs: Sequence[dict[str, Any]], options: Sequence[str] = ()) -> d
     """
     parser = federation_parser()
     try:
-        parsed = parser.parse_args([*(f"--config={json.dumps(config)}" for config in configs), *options])
+        parsed = parser.parse_args([*(f"--config={json.dumps(config)}" for config in configs or [DEFAULT]), *options])
     except UsageError as error:
         raise ValueError(str(error)) from error
-    resolved: dict[str, Any] = yaml.safe_load(parser.dump(parsed, skip_none=False))  # None may not be the default
-    return resolved
+    return _plain(parsed)
 
 
 def build(config: dict[str, Any], options: Sequence[str] = ()) -> Setup:
@@ -136,7 +137,7 @@ def build(config: dict[str, Any], options: Sequence[str] = ()) -> Setup:
     except UsageError as error:
         raise ValueError(str(error)) from error
     pl.seed_everything(parsed.seed, verbose=False)  # initial weights
-    return _assemble(parser.instantiate_classes(parsed), yaml.safe_load(parser.dump(parsed, skip_none=False)))
+    return _assemble(parser.instantiate(parsed), _plain(parsed))
 
 
 def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:
@@ -171,5 +172,8 @@ def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:
     )
 
 
-def _attribute(name: str) -> Any:
-    return lambda data: getattr(data, name, None)
+def _plain(parsed: Namespace) -> dict[str, Any]:
+    """Configuration as plain values; the parser's own dump would leave out every None."""
+    values: dict[str, Any] = json.loads(json.dumps(parsed.as_dict() | {"config": None}))
+    values.pop("config")
+    return values

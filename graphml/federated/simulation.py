@@ -156,6 +156,8 @@ class Federation:
         """Share out the initial weights, prepare, and evaluate them as round 0."""
         start = time.perf_counter()
         self._initialize()
+        if self.clients[0].task.has_statistics:
+            self.strategy.state |= self._statistics(self.strategy.state)
         used = 0
         for number in range(1 - self.strategy.preparation, 1):
             used = len(self._train(number))

@@ -40,7 +40,7 @@ def measure_federate(
     Returns:
         The metrics of the chosen round, its number, and what was sent, under the name of the protocol.
     """
-    from graphml.federated.run import run
+    from graphml.federate.run import run
     from graphml.federated.setup import build
 
     setup = build(config, [*options, f"--seed={seed}"])

@@ -9,7 +9,8 @@ import yaml
 from jsonargparse import capture_parser
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from graphml.lightning_cli import GraphmlCLI, UsageError
+from graphml.lightning_cli import GraphmlCLI
+from graphml.parser import UsageError
 from graphml.study.results import Measurement
 
 

@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from graphml.study.config import StudyConfig, load_study
 from graphml.study.runner import Plan
 from graphml.study.runs import RUNS
+from graphml.study_file import StudyConfig, load_study
 
 
 def make_plan(options: argparse.Namespace, overrides: Sequence[str] = ()) -> Plan:

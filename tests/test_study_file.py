@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from graphml.study.config import StudyConfig, load_study
+from graphml.study_file import StudyConfig, load_study
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -11,8 +11,18 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
-def test_reads_numbers_as_the_training_commands_do(study_file: Path) -> None:
-    study = load_study(study_file)
+TINY = """
+study: tests/tiny
+config:
+  model: {class_path: tiny.TinyTask, init_args: {lr: 1e-2}}
+variants:
+  narrow:
+  wide: {model: {init_args: {width: 9}}}
+"""
+
+
+def test_reads_numbers_as_the_training_commands_do(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path, TINY))
     assert (study.study, study.run) == ("tests/tiny", "fit")
     assert study.config["model"]["init_args"]["lr"] == 0.01  # plain YAML 1.1 reads 1e-2 as a string
     assert study.variants == {"narrow": None, "wide": {"model": {"init_args": {"width": 9}}}}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from graphml.federated.run import Outcome
+    from graphml.federate.run import Outcome
 
 EPILOG = """\
 All options of the federation itself (--data, --model, --partitioner, --strategy, --local, --schedule, --rounds,
@@ -90,7 +90,7 @@ def main(args: list[str]) -> int:
 def _run(options: argparse.Namespace, overrides: list[str]) -> "tuple[Outcome, Path]":
     import yaml
 
-    from graphml.federated.run import CHECKPOINT, run
+    from graphml.federate.run import CHECKPOINT, run
     from graphml.federated.setup import build, resolve
     from graphml.io import atomic_write
 
@@ -118,9 +118,11 @@ def _layers(path: Path | None, variant: str | None) -> tuple[list[dict[str, Any]
     import yaml
     from jsonargparse import get_loader
 
-    from graphml.study.config import load_study
+    from graphml.study_file import load_study
 
     if path is None:
+        if variant is not None:
+            raise ValueError("--variant: expected none without the --config of a study")
         return [], "digits"
     if not path.is_file():
         raise FileNotFoundError(f"no configuration {path}")

@@ -1,21 +1,25 @@
 """Runs a federation and leaves everything that people look for in a folder."""
 
 import csv
-from collections.abc import Callable
+import statistics
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 
-from graphml.federated.engines import Engine, SequentialEngine
+from graphml.federated.engines import SequentialEngine
 from graphml.federated.engines.flower import run_on_flower
+from graphml.federated.engines.in_process import InProcessEngine
 from graphml.federated.history import Round, fault_report
+from graphml.federated.message import Message
 from graphml.federated.setup import Setup
 from graphml.federated.simulation import Result, simulate
+from graphml.federated.weights import Weights
 from graphml.io import atomic_write
 from graphml.plots import federation_curves, partition_bars
 
 CHECKPOINT = "checkpoint.pt"
+FLOWER = ("flower", "flower-deployment")
 
 
 class Outcome(NamedTuple):
@@ -57,14 +61,14 @@ def run(setup: Setup, folder: Path, resume: bool = False, progress: bool = True,
 
 
 def _result(setup: Setup, checkpoint: Path, resume: bool, progress: bool) -> Result:
-    if setup.engine.startswith("flower"):
+    if setup.engine in FLOWER:
         deployment = setup.engine == "flower-deployment"
         return run_on_flower(setup, checkpoint, resume=resume, progress=progress, deployment=deployment)
     return simulate(
         setup.strategy,
         setup.clients,
         setup.rounds,
-        ENGINES[setup.engine](setup),
+        engine_named(setup.engine)(setup.timeout),
         server=setup.server,
         seed=setup.seed,
         schedule=setup.schedule,
@@ -85,16 +89,29 @@ def write_result(setup: Setup, result: Result, folder: Path, figures: bool) -> O
     """
     history = result.history
     last = setup.protocol is not None and setup.protocol.select == "last"
-    chosen = history.evaluated[-1] if last else history.best
+    chosen, state = (history.evaluated[-1], result.last_state) if last else (history.best, result.state)
     history.write(folder / "rounds.csv")
     with atomic_write(folder / "weights.pt") as path:
-        torch.save(result.last_state if last else result.state, path)
+        torch.save(state, path)
     with atomic_write(folder / "faults.txt") as path:
         path.write_text(fault_report(history.faults))
     if figures:
         _draw_curves(setup, result, chosen.round, folder)
     up, down = (sum(getattr(row, name) for row in history.rounds) for name in ("bytes_up", "bytes_down"))
-    return Outcome(chosen, chosen.metrics, up, down, len(history.faults))
+    return Outcome(chosen, chosen.metrics | _final_metrics(setup, state), up, down, len(history.faults))
+
+
+def _final_metrics(setup: Setup, state: Weights) -> dict[str, float]:
+    """Metrics that need all data at once, of the global model, or the mean of those of the clients' own models."""
+    if setup.server is None:
+        return {}
+    models = [setup.server] if not setup.strategy.personalised else list(setup.clients)
+    (batch,) = setup.server.data.batches("test")
+    values = []
+    for model in models:
+        setup.task.load_state_dict(model.start(Message(state)))
+        values.append(setup.task.final_metrics(batch))
+    return {name: statistics.fmean(value[name] for value in values) for name in values[0]}
 
 
 def write_partition(setup: Setup, folder: Path, figures: bool = True) -> None:
@@ -105,17 +122,17 @@ def write_partition(setup: Setup, folder: Path, figures: bool = True) -> None:
         folder: Gets ``partition.csv``, a line a client, and ``partition.png``.
         figures: Draw the figure.
     """
-    statistics = setup.partition.statistics(setup.items)
-    counts = statistics.label_counts
+    found = setup.partition.statistics(setup.items)
+    counts = found.label_counts
     with atomic_write(folder / "partition.csv") as path, path.open("w", newline="") as file:
         writer = csv.writer(file)
         labels = [] if counts is None else [f"label_{number}" for number in range(counts.size(1))]
         writer.writerow(["client", "size", *labels])
-        for number, size in enumerate(statistics.sizes.tolist()):
+        for number, size in enumerate(found.sizes.tolist()):
             writer.writerow([number, size, *([] if counts is None else counts[number].tolist())])
     if figures:
         with atomic_write(folder / "partition.png") as path:
-            partition_bars(statistics).savefig(path)
+            partition_bars(found).savefig(path)
 
 
 def _draw_curves(setup: Setup, result: Result, chosen: int, folder: Path) -> None:
@@ -131,9 +148,19 @@ def _draw_curves(setup: Setup, result: Result, chosen: int, folder: Path) -> Non
         federation_curves([row.round for row in rows], curves, metric.replace("_", " "), chosen).savefig(path)
 
 
-def _sequential(setup: Setup) -> Engine:
-    return SequentialEngine(setup.timeout)
+IN_PROCESS: dict[str, type[InProcessEngine]] = {"auto": SequentialEngine, "sequential": SequentialEngine}
+"""Engines of this process by name; ``auto`` takes the fastest that applies."""
 
 
-ENGINES: dict[str, Callable[[Setup], Engine]] = {"auto": _sequential, "sequential": _sequential}
-"""In-process engines by name; ``auto`` takes the fastest that applies."""
+def engine_named(name: str) -> type[InProcessEngine]:
+    """Find an engine of this process.
+
+    Args:
+        name: Its name.
+
+    Raises:
+        ValueError: If there is none of that name.
+    """
+    if name not in IN_PROCESS:
+        raise ValueError(f"engine: expected one of {', '.join([*IN_PROCESS, *FLOWER])}, got {name!r}")
+    return IN_PROCESS[name]
