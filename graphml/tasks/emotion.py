@@ -41,8 +41,8 @@ class EmotionTask(Task):
 
     The loss is the class-weighted cross-entropy; for models that offer them (`graphml.models.DERGCN`) a reconstruction
     loss and a contrastive loss for rare emotions are added. Utterances without a label are context and count nowhere.
-    What the data know (class names, statistics of the features, how they were extracted) is taken when training starts
-    and kept in the checkpoint, which is then all that `graphml annotate` needs.
+    What the data know (class names, statistics of the features, how they were extracted and events linked) is taken
+    when training starts and kept in the checkpoint, which is then all that `graphml annotate` needs.
 
     Args:
         in_channels: Modalities and the features of each (linked from the data module on the command line).
@@ -100,6 +100,7 @@ class EmotionTask(Task):
         self.register_buffer("weight_of_class", torch.ones(num_classes))
         self.classes = [str(number) for number in range(num_classes)]
         self.extractors: dict[str, dict[str, Any]] = {}
+        self.linker: dict[str, Any] | None = {}  # of what links events; None where nothing does, empty where unknown
         self.report: EmotionReport | None = None
         self.relation_attention: tuple[list[str], Tensor] | None = None
         self._seen: list[tuple[Tensor, Tensor, Tensor | None]] = []
@@ -117,6 +118,7 @@ class EmotionTask(Task):
         self.prepare(data.training_dialogues)
         self.classes = list(data.classes)
         self.extractors = dict(getattr(data, "extractors", {}))
+        self.linker = getattr(data, "linker_state", {})
 
     def prepare(self, data: DialogueBatch | PackedDialogues) -> None:
         """Take the statistics of the features and the weights of the classes from the dialogues to train on.
@@ -278,13 +280,14 @@ class EmotionTask(Task):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the data know."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["corpus"] = {"classes": self.classes, "extractors": self.extractors}
+        checkpoint["corpus"] = {"classes": self.classes, "extractors": self.extractors, "linker": self.linker}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what the data knew."""
         corpus = checkpoint.get("corpus", {})
         self.classes = list(corpus.get("classes", self.classes))
         self.extractors = dict(corpus.get("extractors", {}))
+        self.linker = corpus.get("linker", {})
 
     def _check_classes(self) -> None:
         """Numbers of classes mean nothing without their names.

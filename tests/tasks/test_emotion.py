@@ -119,6 +119,8 @@ def test_what_the_data_know_is_taken_when_training_starts(folder, tmp_path) -> N
     trainer(tmp_path, max_epochs=1, enable_checkpointing=False).fit(task, data)
     assert task.classes == CLASSES
     assert task.extractors["words"]["kind"] == "tfidf"
+    assert task.linker == data.linker_state
+    assert task.linker["class_path"].endswith("SharedWordsLinker")
     labels = [u.label for u in data.conversations.utterances if u.split == "train"]
     counts = torch.tensor([labels.count(name) for name in CLASSES])
     torch.testing.assert_close(task.weight_of_class, (counts.sum() / (3 * counts)).sqrt())
@@ -149,6 +151,7 @@ def test_a_checkpoint_holds_all_that_prediction_needs(folder, tmp_path, model) -
     assert torch.equal(loaded.eval()(batch), task.eval()(batch))
     assert loaded.classes == CLASSES
     assert loaded.in_channels == data.in_channels
+    assert loaded.linker == data.linker_state
     assert torch.equal(loaded.extractors["words"]["components"], task.extractors["words"]["components"])
 
 
