@@ -1,7 +1,7 @@
 """LightningModules, one per kind of problem."""
 
 from graphml.tasks.contrastive import ContrastiveTask
-from graphml.tasks.emotion import EmotionTask, Relations
+from graphml.tasks.emotion import EmotionTask, Relations, UnknownClassError
 from graphml.tasks.node_classification import NodeClassificationTask
 
-__all__ = ["ContrastiveTask", "EmotionTask", "NodeClassificationTask", "Relations"]
+__all__ = ["ContrastiveTask", "EmotionTask", "NodeClassificationTask", "Relations", "UnknownClassError"]
