@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import CSVLogger
 import graphml.data
 import graphml.tasks  # its classes can then be named without their module: --model ContrastiveTask
 from graphml.callbacks import EpochProgressBar, PredictionWriter, SparseCheckpoint
-from graphml.parser import LINKED, GraphmlParser, RefusedError, UsageError, link_sizes
+from graphml.parser import LINKED, GraphmlParser, RefusedError, UsageError, link_sizes, size_of
 from graphml.plots.callback import FiguresCallback
 
 TRAINER_DEFAULTS = {"deterministic": True, "max_epochs": 100, "log_every_n_steps": 1, "default_root_dir": "runs"}
@@ -35,7 +35,8 @@ NOISE = (
 class GraphmlCLI(LightningCLI):
     """Lightning's command line, with any task and any data module by class path, and this library's defaults.
 
-    The sizes that the data define (``in_channels``, ``num_classes``) flow to the model. Logs, figures and checkpoints
+    The sizes that the data define (``in_channels``, ``num_classes``) flow to the model, unless it comes from a
+    checkpoint: its own then stay, and data that do not fit them are refused. Logs, figures and checkpoints
     go to ``<trainer.default_root_dir>/<subcommand>/version_<n>``, unless the configuration names a logger.
 
     Args:
@@ -44,6 +45,7 @@ class GraphmlCLI(LightningCLI):
 
     def __init__(self, args: list[str]) -> None:
         quiet_lightning()
+        self.trained: dict[str, Any] = {}  # sizes of the checkpoint's model
         super().__init__(
             pl.LightningModule,
             pl.LightningDataModule,
@@ -66,7 +68,11 @@ class GraphmlCLI(LightningCLI):
         """
         parser.add_lightning_class_args(FiguresCallback, "figures")
         parser.set_defaults({"data": {"class_path": "graphml.data.NodeDataModule"}})
-        link_sizes(parser)
+        link_sizes(parser, self._size)
+
+    def _size(self, name: str, data: Any) -> Any:
+        """A size of the checkpoint, else of the data; None where these have no such size."""
+        return self.trained[name] if name in self.trained else size_of(name, data)
 
     def _parse_ckpt_path(self) -> None:
         """Take the model's options from the checkpoint, as Lightning does, but never in silence.
@@ -83,9 +89,11 @@ class GraphmlCLI(LightningCLI):
         if not Path(path).is_file():
             raise RefusedError(f"no checkpoint {path}")
         super()._parse_ckpt_path()
-        found = self.config[self.config.subcommand].model.class_path
-        if found != asked:
-            raise RefusedError(f"--model is {asked}, but {path} holds {found}")
+        found = self.config[self.config.subcommand].model
+        if found.class_path != asked:
+            raise RefusedError(f"--model is {asked}, but {path} holds {found.class_path}")
+        sizes = {name: found.get("init_args", {}).get(name) for name in LINKED}
+        self.trained = {name: size for name, size in sizes.items() if size is not None}
         say(f"the options of the model are those of {path}")
 
     def instantiate_classes(self) -> None:
@@ -107,11 +115,27 @@ class GraphmlCLI(LightningCLI):
         """Forget linked sizes that the model does not take: Lightning stores them in its checkpoints all the same.
 
         Without this, a checkpoint of a model without ``num_classes`` could not be given to ``graphml test``.
+
+        Raises:
+            RefusedError: If the data do not fit the checkpoint.
         """
         taken = self._get(self.config, "model").get("init_args", {})
         for name in LINKED:
             if name not in taken:
                 self.model.hparams.pop(name, None)
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        """Refuse data whose features or classes are not those of the checkpoint.
+
+        Any number of speakers fits: those beyond the training's share a vector. A task that knows its ``classes`` by
+        name compares them itself.
+        """
+        compared = ["in_channels"] if hasattr(self.model, "classes") else ["in_channels", "num_classes"]
+        for name in compared:
+            trained, given = self.trained.get(name), getattr(self.datamodule, name, None)
+            if trained is not None and given is not None and not _fits(given, trained):
+                raise RefusedError(f"{name}: expected {trained} as in the checkpoint, got {given} from the data")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Build the trainer, with what suits graphs where the configuration names nothing else.
@@ -135,6 +159,13 @@ class GraphmlCLI(LightningCLI):
         if config.logger in (None, True):
             kwargs["logger"] = CSVLogger(config.default_root_dir, name=self.subcommand)
         return super().instantiate_trainer(callbacks=given, **kwargs)
+
+
+def _fits(given: Any, trained: Any) -> bool:
+    """Whether a model takes data: those of the same size, or of several modalities that include its own."""
+    if isinstance(given, dict) and isinstance(trained, dict):
+        return trained.items() <= given.items()
+    return bool(given == trained)
 
 
 def unwrapped(error: BaseException) -> BaseException:
@@ -180,8 +211,8 @@ def main(args: list[str]) -> int:
         args: Command line arguments, the subcommand first.
 
     Returns:
-        Exit status: 0, 2 if an option, a key of the configuration or the sizes of a checkpoint are wrong, 3 if
-        the dataset is not on this machine.
+        Exit status: 0, 2 if an option or a key of the configuration is wrong or a checkpoint does not fit the data, 3
+        if the dataset is not on this machine.
     """
     try:
         trainer = GraphmlCLI(args).trainer
@@ -195,10 +226,13 @@ def main(args: list[str]) -> int:
     except graphml.data.DatasetMissingError as error:
         print(f"graphml {args[0]}: error: {error}", file=sys.stderr)
         return 3
+    except graphml.tasks.UnknownClassError as error:
+        print(f"graphml {args[0]}: error: {error}", file=sys.stderr)
+        return 2
     except RuntimeError as error:
         if "size mismatch" not in str(error):
             raise
-        told = "the checkpoint is of other sizes than the data (features, classes or speakers) or than the options"
+        told = "the weights of the checkpoint are of other sizes than the options or the data ask for"
         print(f"graphml {args[0]}: error: {told}: {error}", file=sys.stderr)
         return 2
     print(f"Written to {trainer.log_dir}")

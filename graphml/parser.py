@@ -1,5 +1,6 @@
 """The parser of all that is configured by class and options: readable errors, sizes that data give to models."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -55,16 +56,24 @@ class GraphmlParser(LightningArgumentParser):
         raise UsageError(message) from ex
 
 
-def link_sizes(parser: LightningArgumentParser) -> None:
+def size_of(name: str, data: Any) -> Any:
+    """A size that data define; None where such data have no such size.
+
+    Args:
+        name: One of `LINKED`.
+        data: The data module.
+    """
+    return getattr(data, name, None)
+
+
+def link_sizes(parser: LightningArgumentParser, size: Callable[[str, Any], Any] = size_of) -> None:
     """Let the sizes that the data define flow to the model.
 
     Args:
         parser: Parser with the options ``data`` and ``model``.
+        size: From the name of a size and the data module to its value.
     """
     for name in LINKED:
-        parser.link_arguments("data", f"model.init_args.{name}", compute_fn=_attribute(name), apply_on="instantiate")
-
-
-def _attribute(name: str) -> Callable[[Any], Any]:
-    """Function that gives a size of the data, None where such data have no such size."""
-    return lambda data: getattr(data, name, None)
+        parser.link_arguments(
+            "data", f"model.init_args.{name}", compute_fn=functools.partial(size, name), apply_on="instantiate"
+        )

@@ -224,28 +224,77 @@ def test_help_of_a_command_lists_its_options(capsys: pytest.CaptureFixture[str])
     assert "--trainer.max_epochs" in text
 
 
-def talks(folder: Path, speakers: str) -> Path:
-    """Ten dialogues of four utterances with features of noise."""
+def talks(folder: Path, speakers: str = "ABAB", classes: str = "ab", **widths: int) -> Path:
+    """Ten dialogues of four utterances, labelled "a" and "b" in turn, with features of noise."""
+    widths = {"text": 3} | widths
     rows = [Utterance(f"d{d}", str(n), speakers[n], label="ab"[n % 2]) for d in range(10) for n in range(4)]
-    x = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
-    write_folder(folder, Conversations(rows, ["a", "b"], {"text": x}))
+    rng = np.random.default_rng(0)
+    features = {name: rng.standard_normal((40, size)).astype(np.float32) for name, size in widths.items()}
+    write_folder(folder, Conversations(rows, list(classes), features))
     return folder
 
 
-def test_data_of_other_sizes_than_the_checkpoint_are_a_message_and_status_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+EMOTION = ["--model=EmotionTask", "--data=ConversationDataModule", "--trainer.enable_progress_bar=false"]
+
+
+@pytest.mark.parametrize(
+    ("model", "other"),
+    [
+        ("DERGCN", {"speakers": "ABCA"}),
+        ("DERGCN", {"speakers": "AAAA"}),
+        ("DialogueGCN", {"speakers": "ABCA"}),  # its relations are of pairs of speakers
+        ("DERGCN", {"classes": "ba"}),
+        ("DERGCN", {"audio": 5}),
+    ],
+)
+def test_data_of_other_sizes_that_the_model_can_take_are_tested(model: str, other: dict, tmp_path: Path) -> None:
+    options = [*EMOTION, f"--model.model=graphml.models.{model}"]
+    first, second = talks(tmp_path / "first", classes="abc"), talks(tmp_path / "second", **other)
+    assert main(["fit", *options, "--trainer.max_epochs=1", f"--data.path={first}"]) == 0
+    for path in (first, second):
+        assert main(["test", *options, f"--data.path={path}", f"--ckpt_path={checkpoint()}"]) == 0
+    tested = [Path(f"runs/test/version_{number}/metrics.csv").read_text() for number in range(2)]
+    # of other speakers the predictions may differ; all else is the same utterances and labels, under other numbers
+    assert "speakers" in other or tested[0] == tested[1]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"text": 4}, "in_channels: expected {'text': 3} as in the checkpoint, got {'text': 4} from the data"),
+        ({"classes": "abd"}, "classes: expected some of those of the training, a, b, got a, b, d"),
+    ],
+)
+def test_data_that_the_model_cannot_take_are_a_message_and_status_2(
+    other: dict, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = ["--model=EmotionTask", "--data=ConversationDataModule", "--trainer.enable_progress_bar=false"]
-    two, three = (talks(tmp_path / name, name) for name in ("ABAB", "ABCA"))
-    assert main(["fit", *options, "--trainer.max_epochs=1", f"--data.path={two}"]) == 0
-    assert main(["test", *options, f"--data.path={three}", f"--ckpt_path={checkpoint()}"]) == 2
-    assert "the checkpoint is of other sizes than the data (features, classes or speakers)" in capsys.readouterr().err
+    first, second = talks(tmp_path / "first"), talks(tmp_path / "second", **other)
+    assert main(["fit", *EMOTION, "--trainer.max_epochs=1", f"--data.path={first}"]) == 0
+    assert main(["test", *EMOTION, f"--data.path={second}", f"--ckpt_path={checkpoint()}"]) == 2
+    assert f"graphml test: error: {message}\n" in capsys.readouterr().err
+
+
+def test_numbers_of_classes_without_names_must_be_those_of_the_checkpoint(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(quick("fit", "tiny.TinyClassifier")) == 0
+    monkeypatch.setattr("tiny.TinyData.num_classes", 3)
+    assert main(quick("test", "tiny.TinyClassifier", f"--ckpt_path={checkpoint()}")) == 2
+    assert "num_classes: expected 2 as in the checkpoint, got 3 from the data" in capsys.readouterr().err
+
+
+def test_weights_that_do_not_fit_the_options_are_a_message_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    main(quick("fit"))
+    saved = torch.load(checkpoint(), weights_only=True)
+    saved["hyper_parameters"]["width"] = 5
+    torch.save(saved, "other.ckpt")
+    assert main(quick("test", "tiny.TinyTask", "--ckpt_path=other.ckpt")) == 2
+    assert "the weights of the checkpoint are of other sizes than the options" in capsys.readouterr().err
 
 
 def test_a_task_with_a_monitored_metric_keeps_its_best_epoch_and_gets_all_sizes(tmp_path: Path) -> None:
-    talks(tmp_path / "talks", "ABCA")
-    options = ["--model=EmotionTask", "--data=ConversationDataModule", f"--data.path={tmp_path / 'talks'}"]
-    quiet = ["--trainer.enable_progress_bar=false", "--trainer.max_epochs=4", "--model.model=graphml.models.DERGCN"]
+    options = [*EMOTION, f"--data.path={talks(tmp_path / 'talks', 'ABCA')}"]
+    quiet = ["--trainer.max_epochs=4", "--model.model=graphml.models.DERGCN"]
     cli = GraphmlCLI(["fit", *options, *quiet])
     assert cli.model.model.speaker.num_speakers == 3
     saved = torch.load(checkpoint(), weights_only=True)

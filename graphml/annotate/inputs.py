@@ -4,13 +4,13 @@ import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from graphml.data import Conversations, PackedDialogues
-from graphml.data.conversation import EventLinker, pack
+from graphml.data.conversation import EventLinker, load_linker, pack
 from graphml.data.features import AudioError, extract_features, load_extractor
 from graphml.ops import DialogueLinks
 from graphml.tasks import EmotionTask
@@ -68,24 +68,24 @@ def load_models(paths: Sequence[str | Path]) -> list[EmotionTask]:
 def prepare(
     conversations: Conversations, models: Sequence[EmotionTask], split: str | None = None
 ) -> list[PackedDialogues]:
-    """Give each model the features that it takes: the folder's own, else extracted ones, else rows of NaN.
+    """Give each model the features that it takes (the folder's own, else extracted ones, else rows of NaN), and links.
 
     Args:
         conversations: The conversations.
         models: The models; those with the same extractor share what it extracts.
-        split: Prepare the dialogues of this split alone; events are linked in view of all, as in training.
+        split: Prepare the dialogues of this split alone.
 
     Returns:
-        The dialogues for each model.
+        The dialogues for each model, their events linked as those that it was trained on.
 
     Raises:
         InputError: If the conversations have none of a model's modalities, or features of another width.
+        ValueError: If a model's linker cannot be rebuilt.
     """
-    links = _links(conversations, split)
     conversations = conversations if split is None else conversations.only(split)
     extracted: dict[bytes, dict[str, NDArray[np.float32]]] = {}
     packed = []
-    absent: dict[str, None] = {}
+    told: dict[str, None] = {}  # once, whatever the number of models
     for model in models:
         features = dict(conversations.features)
         for name in model.in_channels:
@@ -100,11 +100,12 @@ def prepare(
                         extracted[key] = {}
                 features |= extracted[key]
         present = {name: features[name] for name in model.in_channels if not np.isnan(features.get(name, np.nan)).all()}
-        absent |= dict.fromkeys(name for name in model.in_channels if name not in present)
+        absent = [name for name in model.in_channels if name not in present]
+        told |= dict.fromkeys(f"no {name} features: predicting without them" for name in absent)
         complete = conversations.with_features(_complete(present, model.in_channels, len(conversations.utterances)))
-        packed.append(pack(complete, links=links))
-    for name in absent:
-        print(f"graphml annotate: warning: no {name} features: predicting without them", file=sys.stderr)
+        packed.append(pack(complete, links=_links(complete, model.linker, told)))
+    for warning in told:
+        print(f"graphml annotate: warning: {warning}", file=sys.stderr)
     return packed
 
 
@@ -128,15 +129,15 @@ def _complete(
     return out
 
 
-def _links(conversations: Conversations, split: str | None) -> DialogueLinks | None:
-    """Event links as the data modules make them, of a split; none where there is nothing to find them by."""
-    text = conversations.features.get("text")
-    embedded = text is not None and not np.isnan(text).all()
-    if not embedded and not any(u.text for u in conversations.utterances):
+def _links(
+    conversations: Conversations, state: Mapping[str, Any] | None, told: dict[str, None]
+) -> DialogueLinks | None:
+    """Event links as in training; none where the model had none, or where there is nothing to find them by."""
+    if state is None:
         return None
-    edge_index, weight = EventLinker()(conversations)
-    if split is None:
-        return DialogueLinks(edge_index, weight)
-    chosen = torch.tensor([u.split == split for u in conversations.utterances])
-    kept = chosen[edge_index[0]]  # a link never leaves its dialogue, nor its split
-    return DialogueLinks((chosen.cumsum(0) - 1)[edge_index[:, kept]], weight[kept])
+    linker = load_linker(state) if state else EventLinker()  # unknown without a data module: the default
+    try:
+        return linker(conversations)
+    except ValueError as error:
+        told[f"no event links: {error}"] = None
+        return None

@@ -36,13 +36,18 @@ class Relations(NamedTuple):
     names: list[str]
 
 
+class UnknownClassError(ValueError):
+    """Data with emotions that the model was not trained to tell."""
+
+
 class EmotionTask(Task):
     """Trains a model of dialogues to name the emotion of each utterance.
 
     The loss is the class-weighted cross-entropy; for models that offer them (`graphml.models.DERGCN`) a reconstruction
     loss and a contrastive loss for rare emotions are added. Utterances without a label are context and count nowhere.
-    What the data know (class names, statistics of the features, how they were extracted) is taken when training starts
-    and kept in the checkpoint, which is then all that `graphml annotate` needs.
+    What the data know (class names, statistics of the features, how they were extracted and events linked) is taken
+    when training starts and kept in the checkpoint, which is then all that `graphml annotate` needs. Data to test on
+    may have fewer emotions, and in another order: they are matched by name.
 
     Args:
         in_channels: Modalities and the features of each (linked from the data module on the command line).
@@ -99,11 +104,13 @@ class EmotionTask(Task):
         self.class_weight, self.label_smoothing = class_weight, label_smoothing
         self.reconstruction_weight, self.contrastive_weight = reconstruction_weight, contrastive_weight
         self.register_buffer("weight_of_class", torch.ones(num_classes))
-        self.classes = [str(number) for number in range(num_classes)]
+        self.classes = _placeholders(num_classes)
         self.extractors: dict[str, dict[str, Any]] = {}
+        self.linker: dict[str, Any] | None = {}  # of what links events; None where nothing does, empty where unknown
         self.report: EmotionReport | None = None
         self.relation_attention: tuple[list[str], Tensor] | None = None
         self._seen: list[tuple[Tensor, Tensor, Tensor | None]] = []
+        self._number_of = torch.empty(0, dtype=torch.int64)  # the model's number of each class of the data, then -1
 
     @property
     def in_channels(self) -> dict[str, int]:
@@ -118,11 +125,18 @@ class EmotionTask(Task):
     def on_fit_start(self) -> None:
         """Take from the data what the checkpoint shall hold."""
         data = getattr(self.trainer, "datamodule", None)
-        if data is None or self.trainer.ckpt_path is not None:  # a resumed run has it all from its checkpoint
+        if data is None:
+            return
+        if self.trainer.ckpt_path is not None:  # a resumed run has it all from its checkpoint
+            if list(data.classes) != self.classes:
+                raise UnknownClassError(
+                    _expected("those of the checkpoint, in their order,", self.classes, data.classes)
+                )
             return
         self.prepare(data.training_dialogues)
         self.classes = list(data.classes)
         self.extractors = dict(getattr(data, "extractors", {}))
+        self.linker = getattr(data, "linker_state", {})
 
     def prepare(self, data: DialogueBatch | PackedDialogues) -> None:
         """Take the statistics of the features and the weights of the classes from the dialogues to train on.
@@ -264,12 +278,12 @@ class EmotionTask(Task):
     def on_validation_epoch_start(self) -> None:
         """Forget the predictions of an earlier epoch."""
         self._seen = []
-        self._check_classes()
+        self._match_classes()
 
     def on_test_epoch_start(self) -> None:
         """Forget the predictions of an earlier test."""
         self._seen = []
-        self._check_classes()
+        self._match_classes()
 
     def validation_step(self, batch: DialogueBatch, batch_idx: int) -> None:
         """Collect predictions."""
@@ -308,28 +322,27 @@ class EmotionTask(Task):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the data know."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["corpus"] = {"classes": self.classes, "extractors": self.extractors}
+        checkpoint["corpus"] = {"classes": self.classes, "extractors": self.extractors, "linker": self.linker}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take what the data knew."""
         corpus = checkpoint.get("corpus", {})
         self.classes = list(corpus.get("classes", self.classes))
         self.extractors = dict(corpus.get("extractors", {}))
+        self.linker = corpus.get("linker", {})
 
-    def _check_classes(self) -> None:
-        """Numbers of classes mean nothing without their names.
+    def _match_classes(self) -> None:
+        """Find the model's numbers of the data's classes by their names: numbers alone mean nothing.
 
         Raises:
-            ValueError: If the data number other emotions than those that the model was trained on.
+            UnknownClassError: If the data have emotions that the model was not trained to tell.
         """
         given = list(getattr(getattr(self.trainer, "datamodule", None), "classes", self.classes))
-        if self.classes == [str(number) for number in range(len(self.classes))]:
+        if self.classes == _placeholders(len(given)):
             self.classes = given  # never trained
-        if given != self.classes:
-            raise ValueError(
-                f"classes: expected those of the training, {', '.join(self.classes)}, got {', '.join(given)}; "
-                "list them in this order in classes.txt"
-            )
+        if not set(given) <= set(self.classes):
+            raise UnknownClassError(_expected("some of those of the training,", self.classes, given))
+        self._number_of = torch.tensor([*map(self.classes.index, given), -1])
 
     def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
         if not bool((labels >= 0).any()):
@@ -345,9 +358,18 @@ class EmotionTask(Task):
             logits, attention = self.model.head(encoded.hidden), encoded.attention.cpu()
         else:
             logits, attention = self(batch), None
-        self._seen.append((logits.cpu(), batch.labels.cpu(), attention))
+        self._seen.append((logits.cpu(), self._number_of[batch.labels.cpu()], attention))
 
     def _report(self) -> tuple[EmotionReport, float]:
         logits, labels = torch.cat([row[0] for row in self._seen]), torch.cat([row[1] for row in self._seen])
         loss = F.cross_entropy(logits, labels, ignore_index=-1)
         return emotion_report(logits.softmax(dim=1), labels, self.classes), float(loss)
+
+
+def _placeholders(num_classes: int) -> list[str]:
+    """Names of classes whose names are not known."""
+    return [f"class {number}" for number in range(num_classes)]
+
+
+def _expected(which: str, classes: list[str], given: list[str]) -> str:
+    return f"classes: expected {which} {', '.join(classes)}, got {', '.join(given)}"

@@ -15,7 +15,7 @@ from torch import nn
 
 from graphml.annotate import inputs
 from graphml.annotate.prediction import Annotations, annotate
-from graphml.data import Conversations, Utterance, write_folder
+from graphml.data import ConversationDataModule, Conversations, Utterance, write_folder
 from graphml.models import DERGCN
 from graphml.tasks import EmotionTask
 
@@ -95,6 +95,24 @@ def make_conversations(
             )
     features = rng.standard_normal((len(rows), 8)).astype(np.float32)
     return Conversations(rows, CLASSES, {"text": features})
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Callable[..., tuple[str, ConversationDataModule]]:
+    """Train on made-up conversations for no batch; return the checkpoint and the data module."""
+
+    def train(conversations: Conversations, **options: Any) -> tuple[str, ConversationDataModule]:
+        write_folder(tmp_path / "training", conversations)
+        data = ConversationDataModule(str(tmp_path / "training"), **options)
+        task = EmotionTask(data.in_channels, data.num_classes, data.num_speakers, DERGCN)
+        quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "accelerator": "cpu"}
+        trainer = pl.Trainer(max_epochs=1, limit_train_batches=0, enable_checkpointing=False, **quiet)
+        trainer.fit(task, data)
+        trainer.strategy.connect(task)
+        trainer.save_checkpoint(tmp_path / "trained.ckpt")
+        return str(tmp_path / "trained.ckpt"), data
+
+    return train
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, f1_score
 
-from graphml.data import ConversationDataModule, Conversations, PackedLoader, Utterance, write_folder
+from graphml.data import ConversationDataModule, Conversations, PackedLoader, Utterance, read_folder, write_folder
 from graphml.data.conversation import pack
 from graphml.losses import minority_contrastive_loss
 from graphml.models import DERGCN, BiGRU, UtteranceClassifier
 from graphml.nn import AttentionWeight
-from graphml.tasks import EmotionTask
+from graphml.tasks import EmotionTask, UnknownClassError
 
 CLASSES = ["happy", "sad", "neutral"]
 SMALL = functools.partial(DERGCN, hidden_channels=8)
@@ -136,6 +136,8 @@ def test_what_the_data_know_is_taken_when_training_starts(folder, tmp_path) -> N
     trainer(tmp_path, max_epochs=1, enable_checkpointing=False).fit(task, data)
     assert task.classes == CLASSES
     assert task.extractors["words"]["kind"] == "tfidf"
+    assert task.linker == data.linker_state
+    assert task.linker["class_path"].endswith("SharedWordsLinker")
     labels = [u.label for u in data.conversations.utterances if u.split == "train"]
     counts = torch.tensor([labels.count(name) for name in CLASSES])
     torch.testing.assert_close(task.weight_of_class, (counts.sum() / (3 * counts)).sqrt())
@@ -166,6 +168,7 @@ def test_a_checkpoint_holds_all_that_prediction_needs(folder, tmp_path, model) -
     assert torch.equal(loaded.eval()(batch), task.eval()(batch))
     assert loaded.classes == CLASSES
     assert loaded.in_channels == data.in_channels
+    assert loaded.linker == data.linker_state
     assert torch.equal(loaded.extractors["words"]["components"], task.extractors["words"]["components"])
 
 
@@ -227,13 +230,51 @@ def test_dropout_samples_reach_the_relation_transformer(folder) -> None:
     assert not torch.allclose(first, second)
 
 
-def test_other_classes_are_refused_at_test(folder, tmp_path) -> None:
+def relabel(folder: Path, classes: list[str]) -> ConversationDataModule:
+    """The same conversations with other classes; labels that are none of them are taken away."""
+    table = read_folder(folder)
+    rows = [u._replace(label=u.label if u.label in classes else "") for u in table.utterances]
+    write_folder(folder, dataclasses.replace(table, utterances=rows, classes=classes))
+    return make_data(folder)
+
+
+def test_classes_in_another_order_or_fewer_are_matched_by_name(folder, tmp_path) -> None:
     data = make_data(folder)
-    task, runner = make_task(data), trainer(tmp_path, max_epochs=1, enable_checkpointing=False)
+    task, runner = make_task(data), trainer(tmp_path, max_epochs=5, enable_checkpointing=False)
     runner.fit(task, data)
-    (folder / "classes.txt").write_text("neutral\nsad\nhappy\n")
-    with pytest.raises(ValueError, match="classes: expected those of the training, happy, sad, neutral, got neutral"):
-        runner.test(task, make_data(folder), verbose=False)
+    (expected,) = runner.test(task, data, verbose=False)
+    (other_order,) = runner.test(task, relabel(folder, ["neutral", "sad", "happy"]), verbose=False)
+    assert other_order == expected
+    fewer = relabel(folder, ["neutral", "happy"])
+    runner.test(task, fewer, verbose=False)
+    assert task.report is not None
+    tested = [u.label for u in fewer.conversations.utterances if u.split == "test"]
+    assert task.report.support.tolist() == [tested.count(name) for name in CLASSES]
+    predictions = torch.cat(runner.predict(task, fewer)).argmax(1).tolist()
+    right = [CLASSES[p] == label for p, label in zip(predictions, tested, strict=True) if label]
+    assert task.report.accuracy == pytest.approx(sum(right) / len(right))
+
+
+def test_classes_that_training_did_not_have_are_refused_and_so_is_another_order_when_it_goes_on(
+    folder, tmp_path
+) -> None:
+    data = make_data(folder)
+    task, runner = make_task(data), trainer(tmp_path, max_epochs=1)
+    runner.fit(task, data)
+    runner.save_checkpoint(path := tmp_path / "task.ckpt")
+    data = relabel(folder, ["neutral", "sad", "happy"])
+    expected = "classes: expected those of the checkpoint, in their order, happy, sad, neutral, got neutral, sad, happy"
+    with pytest.raises(UnknownClassError, match=expected):
+        trainer(tmp_path, max_epochs=2, enable_checkpointing=False).fit(make_task(data), data, ckpt_path=path)
+    with pytest.raises(UnknownClassError, match=r"classes: expected some of .* happy, sad, neutral, got happy, bored"):
+        runner.test(task, relabel(folder, ["happy", "bored"]), verbose=False)
+
+
+def test_an_untrained_task_takes_the_names_of_the_data(folder, tmp_path) -> None:
+    data = make_data(folder)
+    task = make_task(data)
+    trainer(tmp_path).test(task, data, verbose=False)
+    assert task.classes == CLASSES
 
 
 def test_a_class_that_training_never_shows_weighs_nothing(folder, tmp_path) -> None:

@@ -13,6 +13,7 @@ from graphml.data.conversation.event_linker import (
 from graphml.data.conversation.feature_pickles import IEMOCAP_CLASSES, MELD_CLASSES, read_feature_pickle
 from graphml.data.conversation.folder import FolderError, read_folder, write_features, write_folder
 from graphml.data.conversation.iemocap_release import IEMOCAP_VALIDATION, read_iemocap_release
+from graphml.data.conversation.linker_state import fit_linker, linker_state, load_linker
 from graphml.data.conversation.meld_csv import EMORYNLP_CLASSES, read_emorynlp, read_meld
 from graphml.data.conversation.pack import pack
 from graphml.data.conversation.read import read_conversations
@@ -40,6 +41,9 @@ __all__ = [
     "SharedWordsLinker",
     "Utterance",
     "extract_audio",
+    "fit_linker",
+    "linker_state",
+    "load_linker",
     "load_pickle",
     "pack",
     "read_conversations",

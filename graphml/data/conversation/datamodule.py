@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 import torch
 
 from graphml.data.conversation.event_linker import EventLinker, Linker
+from graphml.data.conversation.linker_state import fit_linker, linker_state
 from graphml.data.conversation.missing import lose_modality
 from graphml.data.conversation.pack import pack
 from graphml.data.conversation.table import Conversations
@@ -25,8 +26,8 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
     Args:
         modalities: Modalities to use, in their order; default all that the corpus has. A corpus that lacks one is
             refused: nothing is filled with zeros.
-        linker: What finds the event links; default `EventLinker`, shared words or, without texts,
-            text embeddings; without a modality of text there are no links.
+        linker: What finds the event links, fitted on the training split; default `EventLinker`, shared words or,
+            without texts, text embeddings; without a modality of text there are no links.
         words: Features of a modality "words" made here: TF-IDF and SVD of the sentences, fitted on the training split;
             0 for none. Beside embeddings of sentences it keeps the very words and marks, which tell of emotions.
         batch_size: Dialogues in a batch, at least 1.
@@ -53,6 +54,7 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         self.missing, self.missing_seed = missing or {}, missing_seed
         self._conversations: Conversations | None = None
         self._data: PackedDialogues | None = None
+        self._linker_state: dict[str, Any] | None = None
         self.extractors: dict[str, dict[str, Any]] = {}  # state of what made each modality, where it is known
 
     path: Path
@@ -78,6 +80,12 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
                 kept = lose_modality(kept, modality, share, "test", self.missing_seed)
             self._data = pack(kept, links=self._link(kept))
         return self._data
+
+    @property
+    def linker_state(self) -> dict[str, Any] | None:
+        """State of the fitted linker (see `load_linker`); None where nothing is linked."""
+        self.data  # noqa: B018  # which is linked on the first access
+        return self._linker_state
 
     @property
     def in_channels(self) -> dict[str, int]:
@@ -163,10 +171,11 @@ class EmotionDataModule(pl.LightningDataModule, abc.ABC):
         return index
 
     def _link(self, found: Conversations) -> DialogueLinks | None:
-        if self.linker is not None:
-            return self.linker(found)
-        written = {"text", "words"} & found.features.keys()
-        return EventLinker()(found) if written else None  # sound alone says nothing of events
+        if self.linker is None and not {"text", "words"} & found.features.keys():
+            return None  # sound alone says nothing of events
+        linker = fit_linker(self.linker or EventLinker(), found)
+        self._linker_state = linker_state(linker)
+        return linker(found)
 
     def _add_words(self, found: Conversations) -> Conversations:
         if not self.words:
