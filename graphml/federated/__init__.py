@@ -1,6 +1,6 @@
 """Federated learning on graphs: one seam for every algorithm, in this process or on Flower."""
 
-from graphml.federated.algorithms import FedAvg, Local
+from graphml.federated.algorithms import FedAvg, FedGCN, Local
 from graphml.federated.client import Client, LocalTraining, Pull
 from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
 from graphml.federated.clients import LazyClients
@@ -35,6 +35,7 @@ __all__ = [
     "Engine",
     "Fault",
     "FedAvg",
+    "FedGCN",
     "GraphsData",
     "GroupPartitioner",
     "History",

@@ -124,6 +124,16 @@ class Client:
         """
         return None
 
+    def view(self, data: ClientData) -> ClientData:
+        """Data as training and evaluation see them: as they are, unless the algorithm mends them.
+
+        It depends on the data and on ``memory`` alone.
+
+        Args:
+            data: The client's data, or those that it is evaluated on.
+        """
+        return data
+
     def fit(self, request: Message) -> Message:
         """Train on the client's data.
 
@@ -167,7 +177,7 @@ class Client:
         optimizer = self.local.make_optimizer(task)
         losses = []
         for _ in range(self.local.epochs):
-            for batch in self.data.batches("train", generator):
+            for batch in self.view(self.data).batches("train", generator):
                 optimizer.zero_grad()
                 loss, _ = task.loss(task.network, batch, generator)
                 loss.backward()
@@ -200,7 +210,8 @@ class Client:
             The task's additive counts, ``val/...`` and ``test/...``.
         """
         self.task.load_state_dict(self.evaluated(request))
-        counts = {stage: count_examples(self.task, self.evaluation_data, stage) for stage in ("val", "test")}
+        data = self.view(self.evaluation_data)
+        counts = {stage: count_examples(self.task, data, stage) for stage in ("val", "test")}
         arrays = {key: value for stage in counts for key, value in under(stage, counts[stage]).items()}
         return Message(arrays, {"num_examples": self.evaluation_data.num_examples("test")})
 

@@ -186,11 +186,12 @@ class Federation:
         drawn = self.strategy.sample(number, everyone, self.seed) if number > 0 else list(everyone)
         requests = self.strategy.configure_fit(number, drawn)
         replies = self._exchange("fit", requests, lambda reply: self.strategy.check(number, reply))
-        if len(replies) < self.schedule.min_clients:
+        fewest = self.schedule.min_clients if number > 0 else len(requests)
+        if len(replies) < fewest:
             told = fault_report([fault for fault in self.history.faults if fault.round == number])
+            wanted = f"fewer than the {fewest} of min_clients" if number > 0 else "and the preparation needs all"
             raise TooFewClientsError(
-                f"round {number}: {len(replies)} of {len(requests)} clients gave a usable answer, fewer than the "
-                f"{self.schedule.min_clients} of min_clients\n{told}"
+                f"round {number}: {len(replies)} of {len(requests)} clients gave a usable answer, {wanted}\n{told}"
             )
         self.strategy.aggregate_fit(number, replies)
         return replies

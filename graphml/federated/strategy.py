@@ -33,8 +33,9 @@ class Strategy(abc.ABC):
     client: ClassVar[type[Client]] = Client
     """The client half of the algorithm."""
 
-    preparation: ClassVar[int] = 0
-    """Rounds of exchange before the first round of training; they are numbered from ``1 - preparation`` to 0."""
+    preparation: int = 0
+    """Rounds of exchange before the first round of training, in which all clients must answer; they are numbered from
+    ``1 - preparation`` to 0."""
 
     personalised: ClassVar[bool] = False
     """Whether clients end up with models of their own, so that no global model can be evaluated for all."""

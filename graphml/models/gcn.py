@@ -26,8 +26,8 @@ class GCN(nn.Module):
         dropout: Dropout probability between the layers.
 
     Shapes:
-        - **input:** features ``[N, in_channels]`` (dense or sparse CSR), edges ``[2, E]``, ready weights ``[E]``; a
-          density is taken and ignored
+        - **input:** features ``[N, in_channels]`` (dense or sparse CSR), edges ``[2, E]``, ready weights ``[E]``, or
+          ``[num_layers, E]`` where the layers differ in them; a density is taken and ignored
         - **output:** logits ``[N, num_classes]``
     """
 
@@ -52,10 +52,10 @@ class GCN(nn.Module):
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor, density: Tensor | None = None) -> Tensor:
         """Logits of the nodes."""
         pattern = adjacency_pattern(edge_index, x.size(0))
-        weight = pattern.in_order(edge_weight)
+        weights = edge_weight.expand(len(self.lins), -1)
         h = x
-        for layer, (lin, bias) in enumerate(zip(self.lins, self.biases, strict=True)):
+        for layer, (lin, bias, weight) in enumerate(zip(self.lins, self.biases, weights, strict=True)):
             h = F.relu(F.dropout(h, self.dropout, self.training)) if layer > 0 else h
             h = lin(h)
-            h = bias(spmm(pattern, weight.to(h.dtype), h))
+            h = bias(spmm(pattern, pattern.in_order(weight).to(h.dtype), h))
         return h

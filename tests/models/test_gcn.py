@@ -32,3 +32,13 @@ def test_sparse_features_give_the_same():
 def test_depth_must_be_positive():
     with pytest.raises(ValueError, match="num_layers: expected an integer >= 1, got 0"):
         GCN(3, 2, num_layers=0)
+
+
+def test_layers_may_have_weights_of_their_own():
+    data = NodeDataModule("karate", self_loops=True).data
+    model = GCN(data.x.size(1), 2).eval()
+    source, target = data.edge_index.as_tensor()
+    matrix = torch.zeros(34, 34).index_put((target, source), data.edge_weight)
+    weights = torch.stack([(source == target).float(), data.edge_weight])
+    ready = model(matrix @ data.x, data.edge_index, weights)
+    torch.testing.assert_close(ready, model(data.x, data.edge_index, data.edge_weight))
