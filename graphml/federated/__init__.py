@@ -1,6 +1,6 @@
 """Federated learning on graphs: one seam for every algorithm, in this process or on Flower."""
 
-from graphml.federated.algorithms import FedAvg, FedGCN, Local
+from graphml.federated.algorithms import FedAvg, FedGCN, FedSagePlus, Local
 from graphml.federated.client import Client, LocalTraining, Pull
 from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
 from graphml.federated.clients import LazyClients
@@ -36,6 +36,7 @@ __all__ = [
     "Fault",
     "FedAvg",
     "FedGCN",
+    "FedSagePlus",
     "GraphsData",
     "GroupPartitioner",
     "History",

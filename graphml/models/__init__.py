@@ -14,6 +14,7 @@ from graphml.models.gcn_encoder import GCNEncoder, MLPEncoder
 from graphml.models.identity_encoder import IdentityEncoder
 from graphml.models.m3net import M3Net
 from graphml.models.mmgcn import MMGCN
+from graphml.models.neighbor_generator import NeighborGenerator
 from graphml.models.polynomial_encoder import PolynomialEncoder
 from graphml.models.utterance_classifier import UtteranceClassifier
 from graphml.models.wavelet_encoder import WaveletEncoder
@@ -30,6 +31,7 @@ __all__ = [
     "IdentityEncoder",
     "M3Net",
     "MLPEncoder",
+    "NeighborGenerator",
     "PolynomialEncoder",
     "UtteranceClassifier",
     "WaveletEncoder",
