@@ -51,19 +51,19 @@ class NeighborGenerator(nn.Module):
             nn.Linear(hidden_channels, hidden_channels), nn.ReLU(), nn.Linear(hidden_channels, in_channels)
         )
 
-    def decode(self, z: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    def decode(self, z: Tensor, copies: Tensor, generator: torch.Generator) -> Tensor:
         """Features of neighbours.
 
         Args:
             z: Embeddings, [n, H].
-            size: Neighbours of each node P.
+            copies: Neighbours of each node, int64 [n], of sum m.
             generator: Where the noise comes from.
 
         Returns:
-            ``[n, P, F]``.
+            ``[m, F]``, node by node.
         """
-        noise = torch.randn(len(z), size, z.size(1), generator=generator)
-        features: Tensor = self.decoder(z[:, None] + noise)
+        repeated = z.repeat_interleave(copies, dim=0)
+        features: Tensor = self.decoder(repeated + torch.randn(repeated.shape, generator=generator))
         return features
 
     def forward(self, x: Tensor, edge_index: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ class NeighborGenerator(nn.Module):
         return z, self.counter(z).squeeze(1)
 
     def loss(self, graph: ImpairedGraph, size: int, generator: torch.Generator) -> Tensor:
-        """How far numbers (smooth L1) and features (`nearest_loss`) are from what was hidden.
+        """How far numbers (smooth L1) and features (`feature_loss`) are from what was hidden.
 
         Args:
             graph: The impaired graph.
@@ -80,9 +80,35 @@ class NeighborGenerator(nn.Module):
             generator: Where the noise comes from.
         """
         z, count = self(graph.x, graph.edge_index)
-        generated = self.decode(z[graph.rows], size, generator)
-        features = nearest_loss(generated, graph.missing[graph.rows], graph.hidden_x, graph.lost)
+        copies = graph.missing[graph.rows].clamp(max=size)
+        features = self.feature_loss(z[graph.rows], copies, graph.hidden_x, generator, graph.lost)
         return F.smooth_l1_loss(count, graph.missing.float()) + features
+
+    def feature_loss(
+        self, z: Tensor, copies: Tensor, targets: Tensor, generator: torch.Generator, allowed: Tensor | None = None
+    ) -> Tensor:
+        r"""Squared distance of each generated neighbour to the nearest target, summed over a node's neighbours.
+
+        .. math::
+            \frac{1}{r} \sum_{i=1}^{r} \sum_{p=1}^{n_i} \min_u \frac{1}{F} \|\tilde{\mathbf{x}}_i^p - \mathbf{x}_u\|^2
+
+        Args:
+            z: Embeddings of nodes, [r, H].
+            copies: Neighbours that are generated for each n, int64 [r].
+            targets: Features of real nodes, [h, F].
+            generator: Where the noise comes from.
+            allowed: Which targets each node may be compared with, bool [r, h], at least one; None for all.
+
+        Returns:
+            The loss; 0 without nodes.
+        """
+        generated = self.decode(z, copies, generator)
+        if len(generated) == 0:
+            return generated.sum()  # 0, with gradients
+        squares = generated.square().sum(1)[:, None] - 2 * generated @ targets.T + targets.square().sum(1)
+        if allowed is not None:
+            squares = squares.masked_fill(~allowed.repeat_interleave(copies, dim=0), torch.inf)
+        return squares.clamp(min=0).amin(1).sum() / (len(z) * targets.size(1))
 
     @torch.no_grad()
     def generate(self, x: Tensor, edge_index: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -98,35 +124,8 @@ class NeighborGenerator(nn.Module):
             The features of m neighbours [m, F], and the node that each belongs to [m], ascending.
         """
         z, count = self(x, edge_index)
-        chosen = torch.arange(size) < count.round()[:, None]
-        return self.decode(z, size, generator)[chosen], chosen.nonzero()[:, 0]
-
-
-def nearest_loss(generated: Tensor, missing: Tensor, targets: Tensor, allowed: Tensor | None = None) -> Tensor:
-    r"""Mean squared distance of each generated neighbour to the nearest target, summed over a node's neighbours.
-
-    .. math::
-        \frac{1}{r} \sum_{i=1}^{r} \sum_{p=1}^{\min(n_i, P)} \min_u \frac{1}{F} \|\tilde{\mathbf{x}}_i^p -
-        \mathbf{x}_u\|^2
-
-    Args:
-        generated: Features, [r, P, F].
-        missing: Neighbours that each node lacks n, at least 1, [r].
-        targets: Features of real nodes, [h, F].
-        allowed: Which targets each node may be compared with, bool [r, h], at least one; None for all.
-
-    Returns:
-        The loss; 0 without nodes.
-    """
-    if len(generated) == 0:
-        return generated.sum()  # 0, with gradients
-    flat = generated.flatten(0, 1)
-    squares = flat.square().sum(1)[:, None] - 2 * flat @ targets.T + targets.square().sum(1)
-    distance = squares.clamp(min=0).view(*generated.shape[:2], -1) / generated.size(2)
-    if allowed is not None:
-        distance = distance.masked_fill(~allowed[:, None], torch.inf)
-    wanted = torch.arange(generated.size(1)) < missing[:, None]
-    return distance.amin(2)[wanted].sum() / len(generated)
+        copies = count.round().clamp(0, size).long()
+        return self.decode(z, copies, generator), torch.arange(len(x)).repeat_interleave(copies)
 
 
 def hide_nodes(x: Tensor, edge_index: Tensor, fraction: float, generator: torch.Generator) -> ImpairedGraph:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch_geometric.utils import from_networkx
 
-from graphml.models.neighbor_generator import NeighborGenerator, hide_nodes, nearest_loss
+from graphml.models.neighbor_generator import NeighborGenerator, hide_nodes
 
 
 def seeded(seed=0):
@@ -21,23 +21,26 @@ def pairs():
 
 @pytest.mark.parametrize("limited", [True, False])
 def test_the_loss_is_the_distance_to_the_nearest_target(limited):
-    generated, targets = torch.randn(4, 3, 5), torch.randn(7, 5)
-    missing, allowed = torch.tensor([1, 2, 3, 6]), torch.rand(4, 7) < 0.5
+    model, z, targets = NeighborGenerator(5, 6), torch.randn(4, 6), torch.randn(7, 5)
+    copies, allowed = torch.tensor([1, 2, 3, 2]), torch.rand(4, 7) < 0.5
     allowed[:, 0] = True
+    generated = model.decode(z, copies, seeded())
+    assert generated.shape == (8, 5)
     expected = 0.0
-    for node in range(4):
+    for node, part in enumerate(generated.split(copies.tolist())):
         near = targets[allowed[node]] if limited else targets
-        for number in range(min(int(missing[node]), 3)):
-            expected += min(float((generated[node, number] - target).square().mean()) for target in near) / 4
-    assert float(nearest_loss(generated, missing, targets, allowed if limited else None)) == pytest.approx(expected)
+        expected += sum(min((x - target).square().mean().item() for target in near) for x in part) / 4
+    loss = model.feature_loss(z, copies, targets, seeded(), allowed if limited else None)
+    assert loss.item() == pytest.approx(expected)
 
 
 def test_the_loss_of_no_nodes_is_zero_and_has_gradients():
-    generated = torch.zeros(0, 3, 5, requires_grad=True)
-    loss = nearest_loss(generated, torch.zeros(0), torch.zeros(0, 5), torch.zeros(0, 0, dtype=torch.bool))
+    model = NeighborGenerator(5, 6)
+    none = torch.zeros(0, dtype=torch.long)
+    loss = model.feature_loss(torch.zeros(0, 6), none, torch.zeros(0, 5), seeded())
     loss.backward()
     assert loss.item() == 0
-    assert generated.grad is not None
+    assert all((parameter.grad == 0).all() for parameter in model.decoder.parameters())
 
 
 def test_what_is_hidden_is_what_networkx_removes():
@@ -86,9 +89,10 @@ def test_it_learns_what_neighbours_are_like(pairs):
 def test_neighbours_of_a_node_differ_and_are_drawn_from_the_generator(pairs):
     model = NeighborGenerator(6, 16)
     z, _ = model(*pairs)
-    features = model.decode(z, 3, seeded())
-    assert not torch.equal(features[:, 0], features[:, 1])
-    assert torch.equal(features, model.decode(z, 3, seeded()))
+    copies = torch.full((len(z),), 2)
+    features = model.decode(z, copies, seeded())
+    assert not torch.equal(features[::2], features[1::2])
+    assert torch.equal(features, model.decode(z, copies, seeded()))
     state = torch.random.get_rng_state()
     model.generate(*pairs, 3, seeded())
     assert torch.equal(state, torch.random.get_rng_state())

@@ -15,7 +15,7 @@ from graphml.federated.message import Message, Scalar, taken_from, under
 from graphml.federated.seeds import derived_seed, forked_random_state
 from graphml.federated.strategy import Replies
 from graphml.federated.weights import Weights, weights_of
-from graphml.models.neighbor_generator import ImpairedGraph, NeighborGenerator, hide_nodes, nearest_loss
+from graphml.models.neighbor_generator import ImpairedGraph, NeighborGenerator, hide_nodes
 
 
 class FedSagePlusClient(MendingClient):
@@ -64,9 +64,9 @@ class FedSagePlusClient(MendingClient):
             sent = taken_from(author, request.arrays)
             made = NeighborGenerator(targets.size(1), int(request.config["hidden_channels"]))
             made.decoder.load_state_dict(taken_from("decoder", sent))
-            generated = made.decode(sent["embedding"], size, noise)
             names, parameters = zip(*made.decoder.named_parameters(), strict=True)
-            found = torch.autograd.grad(nearest_loss(generated, sent["missing"], targets), parameters)
+            loss = made.feature_loss(sent["embedding"], sent["missing"].clamp(max=size), targets, noise)
+            found = torch.autograd.grad(loss, parameters)
             slopes |= under(author, dict(zip(names, found, strict=True)))
         return slopes
 
