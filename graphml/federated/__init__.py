@@ -9,6 +9,7 @@ from graphml.federated.algorithms import (
     FedGCN,
     FedOpt,
     FedProx,
+    FedSagePlus,
     FedYogi,
     Local,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "FedGCN",
     "FedOpt",
     "FedProx",
+    "FedSagePlus",
     "FedYogi",
     "GraphsData",
     "GroupPartitioner",

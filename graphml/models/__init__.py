@@ -20,6 +20,7 @@ from graphml.models.gprgnn import GPRGNN
 from graphml.models.identity_encoder import IdentityEncoder
 from graphml.models.m3net import M3Net
 from graphml.models.mmgcn import MMGCN
+from graphml.models.neighbor_generator import NeighborGenerator
 from graphml.models.polynomial_encoder import PolynomialEncoder
 from graphml.models.rgcn_distmult import RGCNDistMult
 from graphml.models.sage import SAGE
@@ -44,6 +45,7 @@ __all__ = [
     "IdentityEncoder",
     "M3Net",
     "MLPEncoder",
+    "NeighborGenerator",
     "PolynomialEncoder",
     "RGCNDistMult",
     "UtteranceClassifier",

@@ -5,6 +5,7 @@ from graphml.federated.algorithms.fedavgm import FedAvgM
 from graphml.federated.algorithms.fedgcn import FedGCN
 from graphml.federated.algorithms.fedopt import AdaptiveFedOpt, FedAdagrad, FedAdam, FedOpt, FedYogi
 from graphml.federated.algorithms.fedprox import FedProx
+from graphml.federated.algorithms.fedsage import FedSagePlus
 from graphml.federated.algorithms.local import Local
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "FedGCN",
     "FedOpt",
     "FedProx",
+    "FedSagePlus",
     "FedYogi",
     "Local",
 ]

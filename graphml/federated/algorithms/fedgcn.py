@@ -251,6 +251,8 @@ def _wrong_sums(arrays: Weights, hops: int) -> str | None:
 
 def _cut(graph: Data) -> tuple[Tensor, Tensor, Tensor]:
     """Cut edges: own end [e], nodes at the other ends [c], and the place among these of each edge's other end [e]."""
+    if "n_id" not in graph or "cut_edge_index" not in graph:
+        raise TypeError(f"data: expected a graph with n_id and cut_edge_index, got one with {', '.join(graph.keys())}")
     own, other = coalesce(graph.cut_edge_index)
     outside, column = other.unique(return_inverse=True)
     return own, outside, column

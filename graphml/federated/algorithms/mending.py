@@ -26,11 +26,10 @@ class MendingClient(Client, abc.ABC):
         """The client's own subgraph.
 
         Raises:
-            TypeError: If the client has no graph of its own, or one that does not know which edges were cut.
+            TypeError: If the client's data are no graph.
         """
-        if not isinstance(self.data, NodeData) or "cut_edge_index" not in self.data.data:
-            got = type(self.data).__name__
-            raise TypeError(f"data: expected NodeData, a graph with n_id and cut_edge_index, got {got} without them")
+        if not isinstance(self.data, NodeData):
+            raise TypeError(f"data: expected NodeData, the graph of a client, got {type(self.data).__name__}")
         return self.data.data
 
     def fit(self, request: Message) -> Message:
