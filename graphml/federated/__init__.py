@@ -6,11 +6,14 @@ from graphml.federated.algorithms import (
     FedAdam,
     FedAvg,
     FedAvgM,
+    FedDC,
     FedGCN,
+    FedNova,
     FedOpt,
     FedProx,
     FedYogi,
     Local,
+    Scaffold,
 )
 from graphml.federated.client import Client, LocalTraining, Pull
 from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
@@ -50,7 +53,9 @@ __all__ = [
     "FedAdam",
     "FedAvg",
     "FedAvgM",
+    "FedDC",
     "FedGCN",
+    "FedNova",
     "FedOpt",
     "FedProx",
     "FedYogi",
@@ -73,6 +78,7 @@ __all__ = [
     "RandomPartitioner",
     "Result",
     "Round",
+    "Scaffold",
     "Schedule",
     "SequentialEngine",
     "Strategy",

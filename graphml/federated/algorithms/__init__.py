@@ -2,10 +2,13 @@
 
 from graphml.federated.algorithms.fedavg import FedAvg
 from graphml.federated.algorithms.fedavgm import FedAvgM
+from graphml.federated.algorithms.feddc import FedDC
 from graphml.federated.algorithms.fedgcn import FedGCN
+from graphml.federated.algorithms.fednova import FedNova
 from graphml.federated.algorithms.fedopt import AdaptiveFedOpt, FedAdagrad, FedAdam, FedOpt, FedYogi
 from graphml.federated.algorithms.fedprox import FedProx
 from graphml.federated.algorithms.local import Local
+from graphml.federated.algorithms.scaffold import Scaffold
 
 __all__ = [
     "AdaptiveFedOpt",
@@ -13,9 +16,12 @@ __all__ = [
     "FedAdam",
     "FedAvg",
     "FedAvgM",
+    "FedDC",
     "FedGCN",
+    "FedNova",
     "FedOpt",
     "FedProx",
     "FedYogi",
     "Local",
+    "Scaffold",
 ]
