@@ -1,23 +1,35 @@
 """Federated algorithms, one a file: a client half and a strategy half."""
 
+from graphml.federated.algorithms.ditto import Ditto
 from graphml.federated.algorithms.fedavg import FedAvg
 from graphml.federated.algorithms.fedavgm import FedAvgM
+from graphml.federated.algorithms.fedbn import FedBN
 from graphml.federated.algorithms.fedgcn import FedGCN
+from graphml.federated.algorithms.fednova import FedNova
 from graphml.federated.algorithms.fedopt import AdaptiveFedOpt, FedAdagrad, FedAdam, FedOpt, FedYogi
+from graphml.federated.algorithms.fedper import FedPer
 from graphml.federated.algorithms.fedprox import FedProx
+from graphml.federated.algorithms.fedrep import FedRep
 from graphml.federated.algorithms.fedsage import FedSagePlus
 from graphml.federated.algorithms.local import Local
+from graphml.federated.algorithms.scaffold import Scaffold
 
 __all__ = [
     "AdaptiveFedOpt",
+    "Ditto",
     "FedAdagrad",
     "FedAdam",
     "FedAvg",
     "FedAvgM",
+    "FedBN",
     "FedGCN",
+    "FedNova",
     "FedOpt",
+    "FedPer",
     "FedProx",
+    "FedRep",
     "FedSagePlus",
     "FedYogi",
     "Local",
+    "Scaffold",
 ]
