@@ -15,7 +15,7 @@ from graphml.federated.algorithms import (
 from graphml.federated.client import Client, LocalTraining, Pull
 from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
 from graphml.federated.clients import LazyClients
-from graphml.federated.engines import Engine, SequentialEngine
+from graphml.federated.engines import Engine, SequentialEngine, VectorisedEngine
 from graphml.federated.faults import Fault, TooFewClientsError
 from graphml.federated.history import History, Round
 from graphml.federated.message import Message
@@ -77,6 +77,7 @@ __all__ = [
     "SequentialEngine",
     "Strategy",
     "TooFewClientsError",
+    "VectorisedEngine",
     "simulate",
     "weighted_average",
 ]
