@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from graphml.federated.engines import Engine, SequentialEngine
+from graphml.federated.engines import Engine, SequentialEngine, VectorisedEngine
+from graphml.federated.engines.vectorised import why_not
 from graphml.federated.history import Round, fault_report
 from graphml.federated.setup import Setup
 from graphml.federated.simulation import Result, simulate
@@ -127,5 +128,19 @@ def _sequential(setup: Setup) -> Engine:
     return SequentialEngine(setup.timeout)
 
 
-ENGINES: dict[str, Callable[[Setup], Engine]] = {"auto": _sequential, "sequential": _sequential}
+def _vectorised(setup: Setup) -> Engine:
+    return VectorisedEngine(setup.timeout)
+
+
+def _fastest(setup: Setup) -> Engine:
+    # Joint training knows no time limit for a single client.
+    joint = setup.timeout is None and why_not(setup.clients[:1]) is None
+    return _vectorised(setup) if joint else _sequential(setup)
+
+
+ENGINES: dict[str, Callable[[Setup], Engine]] = {
+    "auto": _fastest,
+    "sequential": _sequential,
+    "vectorised": _vectorised,
+}
 """In-process engines by name; ``auto`` takes the fastest that applies."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
 
 from graphml.federated.client import Client, Pull
 from graphml.federated.client_data import NodeData
@@ -18,7 +19,7 @@ class JointClients:
     """Built once for a set of clients: block-diagonal graph and stacked task.
 
     Args:
-        clients: At least one, of one task and one way of local training, with `NodeData` of at least a node.
+        clients: At least one, of one task and one way of local training, each with a graph of at least a node.
 
     Raises:
         TypeError: If the task's model cannot be stacked.
@@ -27,7 +28,7 @@ class JointClients:
 
     def __init__(self, clients: Sequence[Client]) -> None:
         self.clients = sorted(clients, key=lambda client: (-graph_of(client).num_nodes, client.number))
-        graphs = [graph_of(client) for client in self.clients]
+        self.graphs = graphs = [graph_of(client) for client in self.clients]
         self.layout = Layout.of([graph.num_nodes for graph in graphs])
         self.graph = block_graph(graphs, self.layout)
         self.task: NodeMeanTask = stack(self.clients[0].task, self.layout)  # type: ignore[assignment]
@@ -95,15 +96,19 @@ class Known(nn.Module):
         return self.output
 
 
-def graph_of(client: Client):  # type: ignore[no-untyped-def]
+def graph_of(client: Client) -> Data:
     """The graph that a client trains on.
 
     Args:
-        client: A client with `NodeData`.
+        client: The client.
+
+    Raises:
+        TypeError: If it trains on anything else.
     """
-    if not isinstance(client.data, NodeData):
-        raise TypeError(f"client: expected one with NodeData, got {type(client.data).__name__}")
-    return client.data.data
+    data = client.view(client.data)
+    if type(data) is not NodeData:
+        raise TypeError(f"client: expected one that trains on NodeData, got {type(data).__name__}")
+    return data.data
 
 
 def stacked_pull(pulls: Sequence[Pull | None], parameters: dict[str, Tensor]) -> Pull | None:

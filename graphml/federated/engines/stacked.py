@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from graphml.federated.engines.layout import Layout
 from graphml.federated.weights import Weights
+from graphml.models import GPRGNN
 from graphml.nn import Bias, FeatureLinear, WaveletFilter
 from graphml.ops import SparsePattern, chebyshev_filter, spmm
 from graphml.spectral import FilterBank
@@ -116,6 +117,16 @@ class StackedWaveletFilter(WaveletFilter):
         return self.layout.apply(combine, basis.transpose(0, 1).flatten(1), coefficients)
 
 
+class StackedGPRGNN(GPRGNN):
+    """Each client's own weights of the steps: ``gamma`` ``[K, steps + 1]``."""
+
+    layout: Layout
+
+    def step_weights(self) -> Tensor:
+        """``[steps + 1, R, 1]``."""
+        return self.gamma[self.layout.owner].T.unsqueeze(-1)
+
+
 COUNTERPARTS: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.Linear: StackedLinear,
     FeatureLinear: StackedFeatureLinear,
@@ -123,6 +134,7 @@ COUNTERPARTS: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.BatchNorm1d: StackedBatchNorm,
     WaveletFilter: StackedWaveletFilter,
     FilterBank: FilterBank,
+    GPRGNN: StackedGPRGNN,
 }
 """What stands for each layer that has weights: a subclass of it that has the same names of weights."""
 

@@ -120,9 +120,8 @@ class VectorisedEngine(InProcessEngine):
         }
 
     def _joint(self, clients: Sequence[Client]) -> JointClients:
-        key = tuple(
-            part for client in clients for part in (id(client), id(graph_of(client)))
-        )  # kept alive by the value
+        graphs = [graph_of(client) for client in clients]
+        key = (*map(id, clients), *map(id, graphs))  # the value keeps them alive, so that none takes another's place
         if key not in self._kept:
             self._kept[key] = JointClients(clients)
         self._kept.move_to_end(key)
@@ -140,7 +139,7 @@ def why_not(clients: Sequence[Client]) -> str | None:
     for kind in {type(client) for client in clients}:
         if kind.fit is not Client.fit or kind.train is not Client.train:
             return f"{kind.__name__} trains in a way of its own"
-    for data in {type(client.data) for client in clients}:
+    for data in {type(client.view(client.data)) for client in clients}:
         if data is not NodeData:
             return f"{data.__name__} is not NodeData, a graph for each client"
     first = clients[0]

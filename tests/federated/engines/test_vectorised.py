@@ -9,6 +9,7 @@ from graphml.data.samples import contextual_sbm
 from graphml.federated import (
     Client,
     FedAvg,
+    FedProx,
     Local,
     LocalTraining,
     NodeData,
@@ -20,19 +21,19 @@ from graphml.federated import (
 )
 from graphml.federated.algorithms.local import LocalClient
 from graphml.federated.faults import Fault
-from graphml.models import GCN, GCNEncoder, WaveletEncoder
+from graphml.models import GAT, GCN, GIN, GPRGNN, SAGE, GCNEncoder, WaveletEncoder
 from graphml.tasks import ContrastiveTask, NodeClassificationTask
 
 SIZES = (60, 40, 25, 40, 31)
 
 
-class Proximal(Client):
+class Pulled(Client):
     def pull(self, request, start):
         return Pull(0.5, start, {name: torch.full_like(value, 0.01) for name, value in start.items()})
 
 
-class FedProxLike(FedAvg):
-    client = Proximal
+class PullingFedAvg(FedAvg):
+    client = Pulled
 
 
 class Personal(Client):
@@ -46,8 +47,12 @@ class FedBNLike(FedAvg):
 
 MODELS = {
     "GCN": {"model": functools.partial(GCN, hidden_channels=8, dropout=0.0)},
+    "SAGE": {"model": functools.partial(SAGE, hidden_channels=8, dropout=0.0)},
+    "GPRGNN": {"model": functools.partial(GPRGNN, hidden_channels=8, dropout=0.0)},
+    "GIN": {"model": functools.partial(GIN, hidden_channels=8, dropout=0.0)},
     "GCNEncoder": {"encoder": functools.partial(GCNEncoder, hidden_channels=8)},
     "wavelets": {"encoder": functools.partial(WaveletEncoder, hidden_channels=8, K=4)},
+    "wavelets alone": {"encoder": functools.partial(WaveletEncoder, hidden_channels=8, K=4, identity=0.0)},
     "wavelets end to end": {
         "encoder": functools.partial(WaveletEncoder, hidden_channels=8, K=4, concat=True, residual=0.0, identity=1.0)
     },
@@ -99,14 +104,14 @@ def test_it_equals_the_sequential_engine(model, sparse):
     assert_same(*run(VectorisedEngine(), **options), run(SequentialEngine(), **options))
 
 
-@pytest.mark.parametrize("strategy", [FedProxLike, FedBNLike, Local, functools.partial(FedAvg, 0.5)])
+@pytest.mark.parametrize("strategy", [FedProx, PullingFedAvg, FedBNLike, Local, functools.partial(FedAvg, 0.5)])
 @pytest.mark.parametrize("optimizer", [SGD, ADAM, None], ids=["SGD", "Adam", "task's own"])
 def test_every_algorithm_and_optimizer_is_as_it_was(strategy, optimizer):
-    options = {"optimizer": optimizer, "model": "wavelets"}
+    options = {"optimizer": optimizer, "model": "wavelets alone"}
     assert_same(*run(VectorisedEngine(), strategy(), **options), run(SequentialEngine(), strategy(), **options))
 
 
-@pytest.mark.parametrize("sizes", [(30,), (100, 9, 50, 9), (20, 20, 20)], ids=["one", "unequal", "equal"])
+@pytest.mark.parametrize("sizes", [(30,), (100, 15, 50, 15), (20, 20, 20)], ids=["one", "unequal", "equal"])
 def test_clients_of_any_sizes(sizes):
     options = {"sizes": sizes, "model": "wavelets"}
     assert_same(*run(VectorisedEngine(), **options), run(SequentialEngine(), **options))
@@ -239,7 +244,7 @@ def with_task(clients):
         ({}, lambda clients: setattr(clients[1], "data", object()), "object is not NodeData"),
         ({}, lambda clients: setattr(clients[1], "local", LocalTraining(7)), "do not share one task"),
         ({}, with_task, "do not share one task"),
-        ({}, with_model(lambda *widths: nn.LayerNorm(8)), "is a LayerNorm, a layer of weights without a stacked form"),
+        ({}, with_model(GAT), "is a GATConv, a layer of weights without a stacked form"),
         ({}, with_model(Shared), "two of its layers share a weight"),
         ({"optimizer": torch.optim.LBFGS}, lambda clients: None, "LBFGS does not treat each weight by itself"),
     ],
