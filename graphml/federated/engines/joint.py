@@ -10,7 +10,7 @@ from graphml.federated.client import Client, Pull
 from graphml.federated.client_data import NodeData
 from graphml.federated.engines.block_graph import block_graph
 from graphml.federated.engines.layout import Layout
-from graphml.federated.engines.stacked import get_weights, set_stack, set_weights, stack
+from graphml.federated.engines.stacked import set_stack, set_weights, slices, stack
 from graphml.federated.weights import Weights
 from graphml.tasks.node_mean import NodeMeanTask
 
@@ -46,7 +46,7 @@ class JointClients:
             generator: Where the losses draw from.
 
         Returns:
-            The weights of each after it, the mean loss of each, and the number of steps.
+            The weights of each after it, valid until the next call; the mean loss of each; the number of steps.
         """
         task, local = self.task.train(), self.clients[0].local
         set_weights(task, starts)
@@ -62,7 +62,7 @@ class JointClients:
                 pull.add_to(task.named_parameters())
             optimizer.step()
             totals.index_add_(0, self._owner, losses.detach())
-        return get_weights(task), (totals / local.epochs).tolist(), local.epochs
+        return slices(task), (totals / local.epochs).tolist(), local.epochs
 
     @torch.no_grad()
     def outputs(self, states: Sequence[Weights]) -> list[Tensor]:

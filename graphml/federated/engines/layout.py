@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 # A client with fewer nodes than this share of its group's largest begins a new group: less padding, more products.
-_LEAST_FULL = 0.8
+_LEAST_FULL = 0.7
 
 
 @dataclass(frozen=True)

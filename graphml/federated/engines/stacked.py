@@ -227,18 +227,30 @@ def set_stack(target: Tensor, values: Sequence[Tensor]) -> None:
         target.copy_(torch.stack(list(values)))
 
 
-def get_weights(stacked: nn.Module) -> list[Weights]:
-    """Copies of each client's weights, each with memory of its own.
+def slices(stacked: nn.Module) -> list[Weights]:
+    """Each client's weights, which change when the model does.
 
     Args:
         stacked: A stacked model.
     """
     named = stacked.state_dict()
-    slices = [
-        [part.clone(memory_format=torch.contiguous_format) for part in value.detach().unbind()]
-        for value in named.values()
+    return [
+        dict(zip(named, own, strict=True)) for own in zip(*(value.unbind() for value in named.values()), strict=True)
     ]
-    return [dict(zip(named, values, strict=True)) for values in zip(*slices, strict=True)]
+
+
+def owned(weights: Weights) -> Weights:
+    """The same weights; those that are part of a larger tensor, such as slices, as copies.
+
+    Args:
+        weights: Tensors by name.
+    """
+    return {
+        name: value.clone(memory_format=torch.contiguous_format)
+        if value.untyped_storage().nbytes() > value.nbytes
+        else value
+        for name, value in weights.items()
+    }
 
 
 def _widened(weight: Tensor, clients: int) -> Tensor:

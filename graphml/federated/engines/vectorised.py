@@ -10,7 +10,7 @@ from graphml.federated.client import Client, Pull, training_metrics
 from graphml.federated.client_data import NodeData
 from graphml.federated.engines.in_process import InProcessEngine
 from graphml.federated.engines.joint import JointClients, Known, graph_of
-from graphml.federated.engines.stacked import unstackable
+from graphml.federated.engines.stacked import owned, unstackable
 from graphml.federated.faults import Fault
 from graphml.federated.message import Message
 from graphml.federated.seeds import derived_seed, forked_random_state
@@ -165,7 +165,9 @@ def _begin(client: Client, request: Message) -> tuple[Weights, Pull | None]:
 
 
 def _finish(client: Client, request: Message, start: Weights, end: Weights, loss: float, steps: int) -> Message:
-    return client.finish(request, start, end, training_metrics(loss, steps))
+    reply = client.finish(request, start, end, training_metrics(loss, steps))
+    client.memory = owned(client.memory)
+    return reply
 
 
 def _is_evaluated_on_own_graph(client: Client) -> bool:
