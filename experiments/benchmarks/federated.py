@@ -152,6 +152,6 @@ def benchmark(quick: bool) -> list[Result]:
                 },
                 "PyG clients",
                 {"graphml vectorised": GOAL} if len(graphs) == 10 else None,
-                repeats=5 if quick or len(graphs) > 100 else 15,
+                repeats=3 if len(graphs) > 100 else 5 if quick else 15,
             )
     return results

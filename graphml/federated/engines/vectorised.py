@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from graphml.federated.client import Client, Pull, training_metrics
 from graphml.federated.client_data import NodeData
@@ -33,13 +34,14 @@ class VectorisedEngine(InProcessEngine):
     """Trains all clients of a round as one network: their graphs side by side, their weights stacked.
 
     A layer is then one sparse product and one batched matrix product instead of a small one for each client. The
-    clients' weights equal the sequential engine's but for rounding, and for what dropout draws. It applies where
-    `why_not` finds nothing: clients that train on graphs as `Client` does, and models of layers that can be stacked.
+    clients' weights equal the sequential engine's but for rounding, and for what dropout draws. (Adam makes much of a
+    gradient that is nothing but rounding, such as that of a bias in front of a BatchNorm.) It applies where `why_not`
+    finds nothing: clients that train on graphs as `Client` does, and models of layers that can be stacked.
 
     Graphs and stacked weights are built once for a set of clients, and kept for the last two sets; a client that
     changes its graph makes a new one. Clients of one request read one copy of it. If the joint training raises (a
-    client with impossible labels, say), the clients of this round train one after the other, so that each stands for
-    itself.
+    client with impossible labels, say), the clients of this round train one after the other, with a warning, so that
+    each stands for itself. Clients that are evaluated on what they train on are evaluated jointly too.
 
     Args:
         timeout: Seconds that a client may take for what it does alone; None for any time. Nothing limits the joint
@@ -72,12 +74,11 @@ class VectorisedEngine(InProcessEngine):
     def _fit(self, asked: Sequence[tuple[Client, Message]]) -> Answers:
         begun = {client.number: self.attempt(client, request, _begin, client, request) for client, request in asked}
         ready = {number: begin for number, begin in begun.items() if not isinstance(begin, Fault)}
-        training = [pair for pair in asked if pair[0].number in ready and pair[0].data.num_examples("train")]
+        training = [pair for pair in asked if pair[0].number in ready and _has_training_nodes(pair[0])]
         try:
             ended = self._train(training, ready) if training else {}
         except Exception as error:
-            told = f"raised {type(error).__name__}: {error}"
-            warnings.warn(f"the joint training {told}; the clients train one after the other", stacklevel=2)
+            _tell("training", error)
             return {client.number: self.answer("fit", client, request) for client, request in asked}
         answers: Answers = {}
         for client, request in asked:
@@ -96,7 +97,7 @@ class VectorisedEngine(InProcessEngine):
         """Weights after the joint training, mean loss and number of steps of each client."""
         joint = self._joint([client for client, _ in training])
         starts, pulls = zip(*(ready[client.number] for client in joint.clients), strict=True)
-        seed = derived_seed(joint.clients[0].seed, int(training[0][1].config["round"]), -3)
+        seed = derived_seed(joint.clients[0].seed, int(training[0][1].config["round"]), -3)  # -3: no client's number
         with forked_random_state(seed) as generator:
             ends, losses, steps = joint.train(starts, pulls, generator)
         numbers = [client.number for client in joint.clients]
@@ -105,19 +106,25 @@ class VectorisedEngine(InProcessEngine):
     def _evaluate(self, asked: Sequence[tuple[Client, Message]]) -> Answers:
         """Evaluation of the clients that are evaluated on what they train on; the others' one after the other."""
         own = [pair for pair in asked if _is_evaluated_on_own_graph(pair[0])]
-        requests = {client.number: request for client, request in own}
-        outputs: dict[int, torch.Tensor] = {}
-        if own:
-            joint = self._joint([client for client, _ in own])
-            states = [client.evaluated(requests[client.number]) for client in joint.clients]
-            numbers = [client.number for client in joint.clients]
-            outputs = dict(zip(numbers, joint.outputs(states), strict=True))
+        try:
+            outputs = self._outputs(own) if own else {}
+        except Exception as error:
+            outputs = {}
+            _tell("evaluation", error)
         return {
             client.number: self.attempt(client, request, client.counted, Known(outputs[client.number]))
             if client.number in outputs
             else self.answer("evaluate", client, request)
             for client, request in asked
         }
+
+    def _outputs(self, own: Sequence[tuple[Client, Message]]) -> dict[int, Tensor]:
+        """What each client's network makes of its graph."""
+        joint = self._joint([client for client, _ in own])
+        requests = {client.number: request for client, request in own}
+        states = [client.evaluated(requests[client.number]) for client in joint.clients]
+        numbers = [client.number for client in joint.clients]
+        return dict(zip(numbers, joint.outputs(states), strict=True))
 
     def _joint(self, clients: Sequence[Client]) -> JointClients:
         graphs = [graph_of(client) for client in clients]
@@ -168,6 +175,15 @@ def _finish(client: Client, request: Message, start: Weights, end: Weights, loss
     reply = client.finish(request, start, end, training_metrics(loss, steps))
     client.memory = owned(client.memory)
     return reply
+
+
+def _tell(what: str, error: Exception) -> None:
+    told = f"the joint {what} raised {type(error).__name__}: {error}; the clients take turns this time"
+    warnings.warn(told, stacklevel=4)
+
+
+def _has_training_nodes(client: Client) -> bool:
+    return client.view(client.data).num_examples("train") > 0
 
 
 def _is_evaluated_on_own_graph(client: Client) -> bool:

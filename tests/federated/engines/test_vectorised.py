@@ -61,12 +61,17 @@ SGD = functools.partial(torch.optim.SGD, lr=0.1, weight_decay=5e-4)
 ADAM = functools.partial(torch.optim.Adam, lr=0.01)
 
 
+@functools.cache
+def make_graph(size, number, sparse):
+    sample = contextual_sbm(size, 3, 8, 4.0, seed=number)
+    if sparse:
+        sample.x = torch.where(sample.x > 1, sample.x, 0.0)
+    return NodeDataModule.from_data(sample, self_loops=True, sparse_features=sparse).data
+
+
 def make_graphs(sizes=SIZES, sparse=False):
     for number, size in enumerate(sizes):
-        sample = contextual_sbm(size, 3, 8, 4.0, seed=number)
-        if sparse:
-            sample.x = torch.where(sample.x > 1, sample.x, 0.0)
-        yield NodeDataModule.from_data(sample, self_loops=True, sparse_features=sparse).data
+        yield make_graph(size, number, sparse).clone()
 
 
 def make_clients(kind=Client, optimizer=SGD, epochs=2, sizes=SIZES, sparse=False, model="GCN"):
@@ -134,6 +139,16 @@ def test_answers_are_the_same_messages():
             assert answers[number].arrays[name].untyped_storage().nbytes() == value.nbytes  # nobody else's
 
 
+def test_some_clients_may_have_sparse_features_and_others_dense_ones():
+    clients, others = make_clients(), make_clients()
+    for some in (clients, others):
+        some[1].data.data.x = some[1].data.data.x.to_sparse_csr()
+    answers, expected = exchange(VectorisedEngine(), clients), exchange(SequentialEngine(), others)
+    for number, reply in expected.items():
+        for name, value in reply.arrays.items():
+            torch.testing.assert_close(answers[number].arrays[name], value, atol=1e-5, rtol=0)
+
+
 def test_two_runs_are_bit_equal_with_dropout_too():
     MODELS["dropout"] = {"model": functools.partial(GCN, hidden_channels=8, dropout=0.5)}
     states = [run(VectorisedEngine(), model="dropout")[0].last_state for _ in range(2)]
@@ -191,6 +206,14 @@ def test_a_client_that_breaks_the_joint_training_faults_alone():
     clients[3].data.data.y[:] = 7  # of 3 classes
     with pytest.warns(UserWarning, match="the joint training raised IndexError"):
         answers = exchange(VectorisedEngine(), clients)
+    assert [number for number, answer in answers.items() if isinstance(answer, Fault)] == [3]
+
+
+def test_an_evaluation_that_raises_faults_alone():
+    clients = make_clients()
+    clients[3].data.data.x = torch.ones(3, 3)
+    with pytest.warns(UserWarning, match="the joint evaluation raised"):
+        answers = exchange(VectorisedEngine(), clients, "evaluate")
     assert [number for number, answer in answers.items() if isinstance(answer, Fault)] == [3]
 
 
