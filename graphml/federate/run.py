@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import torch
 
-from graphml.federated.engines import SequentialEngine
+from graphml.federated.engines import SequentialEngine, VectorisedEngine
 from graphml.federated.engines.flower import run_on_flower
 from graphml.federated.engines.in_process import InProcessEngine
+from graphml.federated.engines.vectorised import why_not
 from graphml.federated.history import Round, fault_report
 from graphml.federated.message import Message
 from graphml.federated.setup import Setup
@@ -68,7 +69,7 @@ def _result(setup: Setup, checkpoint: Path, resume: bool, progress: bool) -> Res
         setup.strategy,
         setup.clients,
         setup.rounds,
-        engine_named(setup.engine)(setup.timeout),
+        in_process_engine(setup),
         server=setup.server,
         seed=setup.seed,
         schedule=setup.schedule,
@@ -148,19 +149,23 @@ def _draw_curves(setup: Setup, result: Result, chosen: int, folder: Path) -> Non
         federation_curves([row.round for row in rows], curves, metric.replace("_", " "), chosen).savefig(path)
 
 
-IN_PROCESS: dict[str, type[InProcessEngine]] = {"auto": SequentialEngine, "sequential": SequentialEngine}
+IN_PROCESS = ("auto", "sequential", "vectorised")
 """Engines of this process by name; ``auto`` takes the fastest that applies."""
 
 
-def engine_named(name: str) -> type[InProcessEngine]:
-    """Find an engine of this process.
+def in_process_engine(setup: Setup) -> InProcessEngine:
+    """Make the engine that a federation asks for.
 
     Args:
-        name: Its name.
+        setup: What is run.
 
     Raises:
         ValueError: If there is none of that name.
     """
-    if name not in IN_PROCESS:
-        raise ValueError(f"engine: expected one of {', '.join([*IN_PROCESS, *FLOWER])}, got {name!r}")
-    return IN_PROCESS[name]
+    if setup.engine not in IN_PROCESS:
+        raise ValueError(f"engine: expected one of {', '.join([*IN_PROCESS, *FLOWER])}, got {setup.engine!r}")
+    # Joint training knows no time limit for a single client.
+    joint = setup.timeout is None and why_not(setup.clients[:1]) is None
+    if setup.engine == "vectorised" or (setup.engine == "auto" and joint):
+        return VectorisedEngine(setup.timeout)
+    return SequentialEngine(setup.timeout)

@@ -8,6 +8,7 @@ from graphml.federated.algorithms import (
     FedAvg,
     FedAvgM,
     FedBN,
+    FedDC,
     FedGCN,
     FedNova,
     FedOpt,
@@ -22,7 +23,7 @@ from graphml.federated.algorithms import (
 from graphml.federated.client import Client, LocalTraining, Pull
 from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
 from graphml.federated.clients import LazyClients
-from graphml.federated.engines import Engine, SequentialEngine
+from graphml.federated.engines import Engine, SequentialEngine, VectorisedEngine
 from graphml.federated.faults import Fault, TooFewClientsError
 from graphml.federated.history import History, Round
 from graphml.federated.message import Message
@@ -59,6 +60,7 @@ __all__ = [
     "FedAvg",
     "FedAvgM",
     "FedBN",
+    "FedDC",
     "FedGCN",
     "FedNova",
     "FedOpt",
@@ -91,6 +93,7 @@ __all__ = [
     "SequentialEngine",
     "Strategy",
     "TooFewClientsError",
+    "VectorisedEngine",
     "simulate",
     "weighted_average",
 ]

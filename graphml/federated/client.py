@@ -226,8 +226,16 @@ class Client:
             The task's additive counts, ``val/...`` and ``test/...``.
         """
         self.task.load_state_dict(self.evaluated(request))
+        return self.counted(self.task.network)
+
+    def counted(self, network: nn.Module) -> Message:
+        """Answer of `evaluate`.
+
+        Args:
+            network: The task's network, or a stand-in that computes the same.
+        """
         data = self.view(self.evaluation_data)
-        counts = {stage: count_examples(self.task, data, stage) for stage in ("val", "test")}
+        counts = {stage: count_examples(self.task, data, stage, network) for stage in ("val", "test")}
         arrays = {key: value for stage in counts for key, value in under(stage, counts[stage]).items()}
         return Message(arrays, {"num_examples": self.evaluation_data.num_examples("test")})
 
@@ -253,19 +261,36 @@ def mean_loss(losses: Sequence[Tensor]) -> dict[str, float]:
         FloatingPointError: If the mean is not finite.
     """
     mean = float(torch.stack(list(losses)).mean()) if losses else 0.0
-    if not math.isfinite(mean):
-        raise FloatingPointError(f"the training loss is {mean}: lower the learning rate of the clients")
-    return {"loss": mean, "steps": len(losses)}
+    return training_metrics(mean, len(losses))
+
+
+def training_metrics(loss: float, steps: int) -> dict[str, float]:
+    """Metrics of a local training.
+
+    Args:
+        loss: Mean of the steps' losses.
+        steps: Number of steps.
+
+    Returns:
+        ``loss`` and ``steps``.
+
+    Raises:
+        FloatingPointError: If the loss is not finite.
+    """
+    if not math.isfinite(loss):
+        raise FloatingPointError(f"the training loss is {loss}: lower the learning rate of the clients")
+    return {"loss": loss, "steps": steps}
 
 
 @torch.no_grad()
-def count_examples(task: Task, data: ClientData, stage: str) -> dict[str, Tensor]:
-    """Sum a task's counts over a stage's batches; the weights are those that the task has.
+def count_examples(task: Task, data: ClientData, stage: str, network: nn.Module) -> dict[str, Tensor]:
+    """Sum a task's counts over a stage's batches.
 
     Args:
         task: The task; it is left in evaluation mode.
         data: The data.
         stage: ``train``, ``val`` or ``test``.
+        network: The task's network, or a stand-in that computes the same.
 
     Returns:
         The counts by name; none where the stage has no examples.
@@ -274,6 +299,6 @@ def count_examples(task: Task, data: ClientData, stage: str) -> dict[str, Tensor
     total: dict[str, Any] = {}
     with forked_random_state(0):
         for batch in data.batches(stage):
-            for name, count in task.counts(task.network, batch, stage).items():
+            for name, count in task.counts(network, batch, stage).items():
                 total[name] = total[name] + count if name in total else count
     return total

@@ -55,8 +55,9 @@ def weighted_average(states: Sequence[Weights], shares: Sequence[float]) -> Weig
             out[name] = first.clone()
             continue
         mean = torch.zeros_like(first, dtype=torch.float64)
+        term = torch.empty_like(mean)  # one buffer for all states
         for state, share in zip(states, shares, strict=True):
-            mean.add_(state[name].double(), alpha=share / total)
+            mean.add_(term.copy_(state[name]), alpha=share / total)
         out[name] = mean.to(first.dtype)
     return out
 

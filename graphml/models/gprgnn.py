@@ -70,6 +70,10 @@ class GPRGNN(nn.Module):
             self.gamma.copy_((1 - self.alpha) ** torch.arange(self.K + 1))
             self.gamma[:-1] *= self.alpha
 
+    def step_weights(self) -> Tensor:
+        """``[K + 1]`` what each step counts; ``[K + 1, N, 1]`` where nodes have their own."""
+        return self.gamma
+
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor, density: Tensor | None = None) -> Tensor:
         """Classify the nodes."""
         pattern = adjacency_pattern(edge_index, x.size(0))
@@ -79,8 +83,9 @@ class GPRGNN(nn.Module):
             h = lin(drop_features(h, self.dropout, self.training))
         h = F.dropout(h, self.dropout, self.training)
         weight = pattern.in_order(edge_weight).to(h.dtype)
-        out = self.gamma[0] * h
-        for gamma in self.gamma[1:]:
+        first, *others = self.step_weights()
+        out: Tensor = first * h
+        for gamma in others:
             h = spmm(pattern, weight, h)
             out = out + gamma * h
         return out

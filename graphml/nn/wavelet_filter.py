@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from graphml.ops import adjacency_pattern, chebyshev_basis, chebyshev_filter, symmetric_normalize
+from graphml.ops import SparsePattern, adjacency_pattern, chebyshev_basis, chebyshev_filter, symmetric_normalize
 from graphml.spectral import GRID_SIZE, FilterBank, FilterKernel, cell_widths, chebyshev_vandermonde, get_fit
 
 
@@ -130,10 +130,17 @@ class WaveletFilter(nn.Module):
         coefficients = self._coefficients(density)
         if self.mixing is not None:  # a sum of polynomials of one basis is one polynomial
             with torch.autocast(x.device.type, enabled=False):
-                mixed = self.mixing.to(coefficients) @ coefficients
-            return chebyshev_filter(x, pattern, weight, mixed.to(x.dtype))
-        basis = chebyshev_basis(x, pattern, weight, self.fit.order)
-        filtered = (coefficients.to(x.dtype) @ basis.flatten(1)).view(-1, *x.shape)
+                mixed = (self.mixing.to(coefficients).unsqueeze(-2) @ coefficients).squeeze(-2)
+            return self._sum(x, pattern, weight, mixed.to(x.dtype))
+        return self._each(chebyshev_basis(x, pattern, weight, self.fit.order), coefficients.to(x.dtype))
+
+    def _sum(self, x: Tensor, pattern: SparsePattern, weight: Tensor, coefficients: Tensor) -> Tensor:
+        """``[N, F]`` signal under one polynomial ``[K + 1]``."""
+        return chebyshev_filter(x, pattern, weight, coefficients)
+
+    def _each(self, basis: Tensor, coefficients: Tensor) -> Tensor:
+        """``[N, num_filters F]`` signals under the polynomials ``[num_filters, K + 1]``, end to end."""
+        filtered = (coefficients @ basis.flatten(1)).view(-1, *basis.shape[1:])
         return torch.cat(filtered.unbind(), dim=-1)
 
     def extra_repr(self) -> str:

@@ -27,7 +27,7 @@ def _recurrence(rowptr: Tensor, col: Tensor, weight: Tensor, x: Tensor, order: i
 def _filtered(rowptr: Tensor, col: Tensor, weight: Tensor, x: Tensor, coefficients: Tensor) -> Tensor:
     out = torch.zeros_like(x)
     for columns in column_blocks(x):
-        terms = _recurrence(rowptr, col, weight, x[:, columns].contiguous(), coefficients.numel() - 1)
+        terms = _recurrence(rowptr, col, weight, x[:, columns].contiguous(), len(coefficients) - 1)
         for c, term in zip(coefficients, terms, strict=True):
             out[:, columns].addcmul_(term, c)
     return out
@@ -39,12 +39,24 @@ def _gradients(
     # p(M)^T g needs the recurrence of M^T on g, and <g, T_k(M) x> = <T_k(M^T) g, x> comes with it.
     grad_x, grad_coefficients = torch.zeros_like(x), torch.zeros_like(coefficients)
     for columns in column_blocks(x):
-        signal = x[:, columns].contiguous().flatten()
-        terms = _recurrence(colptr, row, weight, grad[:, columns].contiguous(), coefficients.numel() - 1)
+        signal = x[:, columns].contiguous()
+        terms = _recurrence(colptr, row, weight, grad[:, columns].contiguous(), len(coefficients) - 1)
         for k, term in enumerate(terms):
             grad_x[:, columns].addcmul_(term, coefficients[k])
-            grad_coefficients[k] += torch.dot(term.flatten(), signal)
+            grad_coefficients[k] += _dots(term, signal, coefficients[k])
     return grad_x, grad_coefficients
+
+
+def _dots(term: Tensor, signal: Tensor, like: Tensor) -> Tensor:
+    """Inner product of two signals, or ``[N, 1]`` those of their rows."""
+    return torch.dot(term.flatten(), signal.flatten()) if like.dim() == 0 else (term * signal).sum(1, keepdim=True)
+
+
+def _combined(coefficients: Tensor, basis: Tensor) -> Tensor:
+    """``[N, F]`` sum of a basis ``[K + 1, N, F]`` with one coefficient a term, or one a term and a node."""
+    if coefficients.dim() > 1:
+        return (coefficients * basis).sum(0)
+    return (coefficients @ basis.flatten(1)).view_as(basis[0])
 
 
 class _Filter(torch.autograd.Function):
@@ -76,9 +88,9 @@ class _Filter(torch.autograd.Function):
         if coefficients_tangent is not None:
             out = out + _Filter.apply(*indices, weight, x, coefficients_tangent)  # type: ignore[no-untyped-call]
         if weight_tangent is not None:
-            order, pattern = coefficients.numel() - 1, SparsePattern(*indices, None)  # type: ignore[call-arg]
+            order, pattern = len(coefficients) - 1, SparsePattern(*indices, None)  # type: ignore[call-arg]
             basis = basis_tangent(pattern, -weight, x, order, None, -weight_tangent)
-            out = out + (coefficients @ basis.flatten(1)).view_as(x)
+            out = out + _combined(coefficients, basis)
         return out
 
 
@@ -159,14 +171,15 @@ def chebyshev_filter(x: Tensor, pattern: SparsePattern, weight: Tensor, coeffici
         x: ``[N, F]`` graph signal.
         pattern: Pattern of the adjacency matrix.
         weight: ``[E]`` symmetrically normalised weights in CSR order.
-        coefficients: ``[K + 1]`` Chebyshev coefficients.
+        coefficients: ``[K + 1]`` Chebyshev coefficients; or ``[K + 1, N, 1]``, those of each node, the same for all
+            nodes that are connected (graphs side by side, each with a polynomial of its own). Of their gradient the
+            sums over connected nodes alone mean anything.
 
     Returns:
         ``[N, F]`` filtered signal.
     """
     if weight.requires_grad:
-        basis = chebyshev_basis(x, pattern, weight, coefficients.numel() - 1)
-        return (coefficients @ basis.flatten(1)).view_as(x)
+        return _combined(coefficients, chebyshev_basis(x, pattern, weight, len(coefficients) - 1))
     apply: Callable[..., Tensor] = (
         torch.ops.graphml.chebyshev_filter if torch.compiler.is_compiling() else _Filter.apply
     )

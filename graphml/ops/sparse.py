@@ -137,7 +137,7 @@ def _product_gradients(product: _Op, dot: _Op, saved: _Tensors, grad: Tensor, ne
     rowptr, col, colptr, row, transpose, weight, x = saved
     grad_weight = grad_x = None
     if needs[6]:
-        back = _inverse(transpose)
+        back = _inverse(transpose) if torch.is_grad_enabled() else transpose  # for second derivatives alone
         grad_x = product(colptr, row, rowptr, col, back, weight.index_select(0, transpose), grad.contiguous())
     if needs[5]:
         grad_weight = dot(rowptr, col, colptr, row, transpose, grad, x).to(weight.dtype)

@@ -17,7 +17,8 @@ def inverse_softplus(value: Tensor) -> Tensor:
 class FilterBank(nn.Module):
     """``g_0(lambda) = h(alpha lambda)`` and ``g_j(lambda) = g(beta_j lambda)``, j = 1..J, all scales positive.
 
-    Positive by ``scale = softplus(raw)``. Band-pass scales start on a geometric progression from 2 down to 0.5.
+    Positive by ``scale = softplus(raw)``. Band-pass scales start on a geometric progression from 2 down to 0.5. Many
+    banks whose scales are stacked along first dimensions are computed as one.
 
     Args:
         num_scales: Number J >= 0 of band-pass filters.
@@ -77,14 +78,14 @@ class FilterBank(nn.Module):
         return F.softplus(self.raw_scales)
 
     def __len__(self) -> int:
-        return self.raw_scales.numel()
+        return self.raw_scales.size(-1)
 
     def forward(self, lam: Tensor) -> Tensor:
-        """Responses ``[num_filters, S]`` at eigenvalues ``lam`` ``[S]`` in [0, 2]."""
-        y = self.scales.to(lam.dtype)[:, None] * lam
+        """Responses ``[..., num_filters, S]`` at eigenvalues ``lam`` ``[S]`` in [0, 2]."""
+        y = self.scales.to(lam.dtype).unsqueeze(-1) * lam
         if not self.low_pass:
             return self.kernel(y)
-        return torch.cat([self.low_pass_kernel(y[:1]), self.kernel(y[1:])])
+        return torch.cat([self.low_pass_kernel(y[..., :1, :]), self.kernel(y[..., 1:, :])], dim=-2)
 
     def extra_repr(self) -> str:
         """Kernels and initial scales."""

@@ -53,24 +53,28 @@ class PolynomialFit(nn.Module):
         return self
 
     def weights(self, density: Tensor | None) -> Tensor:
-        """``[GRID_SIZE]`` diagonal of Omega: the density, or equal weight per unit of lambda without one."""
+        """``[..., GRID_SIZE]`` diagonal of Omega: the density, or equal weight per unit of lambda without one."""
         if density is None:
             return cell_widths(self.grid.device, self.grid.dtype)
-        if density.shape != (GRID_SIZE,):
+        if density.shape[-1:] != (GRID_SIZE,):
             raise ValueError(f"density: expected shape ({GRID_SIZE},), got {tuple(density.shape)}")
         return density.to(self.grid)
 
     def projection(self, density: Tensor | None = None) -> Tensor:
-        """``[order + 1, GRID_SIZE]`` matrix P; ``density`` as :meth:`SpectralDensity.on_grid` gives it, or ``None``."""
+        """``[..., order + 1, GRID_SIZE]`` matrix P of each ``density`` ``[..., GRID_SIZE]``.
+
+        Args:
+            density: As :meth:`SpectralDensity.on_grid` gives it, one or many; ``None`` for equal weight.
+        """
         omega = self.weights(density)
-        weighted = self.vandermonde.T * (omega / omega.sum())
+        weighted = self.vandermonde.T * (omega / omega.sum(-1, keepdim=True)).unsqueeze(-2)
         ridge = _RIDGE * torch.eye(self.order + 1, dtype=weighted.dtype, device=weighted.device)
         out: Tensor = torch.linalg.solve(weighted @ self.vandermonde + ridge, weighted)
         return out
 
     def forward(self, response: Tensor, density: Tensor | None = None) -> Tensor:
         """Chebyshev coefficients ``[..., order + 1]`` of filters with values ``response`` ``[..., S]`` on ``grid``."""
-        return response @ self.projection(density).to(response).T
+        return response @ self.projection(density).to(response).mT
 
     def extra_repr(self) -> str:
         """The degree."""

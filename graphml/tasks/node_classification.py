@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from graphml.models import WaveletEncoder
-from graphml.tasks.task import Task, num_seeds
+from graphml.tasks.node_mean import NodeMeanTask
+from graphml.tasks.task import num_seeds
 
 
-class NodeClassificationTask(Task):
+class NodeClassificationTask(NodeMeanTask):
     """Trains an encoder with the labels of the first split's training nodes.
 
     Args:
@@ -50,12 +51,10 @@ class NodeClassificationTask(Task):
         self.weight_decay = weight_decay
         self.filter_lr = lr if filter_lr is None else filter_lr
 
-    def loss(self, model: nn.Module, batch: Any, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean cross-entropy of ``model`` on the batch's training nodes, and its accuracy there."""
+    def node_losses(self, model: nn.Module, batch: Any, generator: torch.Generator) -> dict[str, Tensor]:
+        """Cross-entropy of ``model`` on each of the batch's training nodes, and whether it is right there."""
         logits, y = self._chosen(model, batch, "train")
-        loss = F.cross_entropy(logits, y) if len(y) else logits.sum()
-        accuracy = (logits.argmax(1) == y).float().mean() if len(y) else loss.new_zeros(())
-        return loss, {"loss": loss.detach(), "accuracy": accuracy}
+        return {"loss": F.cross_entropy(logits, y, reduction="none"), "accuracy": (logits.argmax(1) == y).float()}
 
     def counts(self, model: nn.Module, batch: Any, stage: str) -> dict[str, Tensor]:
         """Nodes of the stage, how many of them are named rightly, and the sum of their cross-entropies."""

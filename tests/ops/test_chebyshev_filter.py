@@ -49,6 +49,28 @@ def test_gradients_by_finite_differences(graph, weight_needs_gradient):
     assert torch.autograd.gradcheck(lambda v, w, c: chebyshev_filter(v, pattern, w, c), (x, weight, coefficients))
 
 
+@pytest.mark.parametrize("weight_needs_gradient", [False, True])
+def test_graphs_side_by_side_each_with_a_polynomial_of_its_own(graph, weight_needs_gradient):
+    _, _, matrix = graph
+    two = torch.block_diag(matrix, matrix)
+    edges = two.nonzero().T
+    pattern = adjacency_pattern(edges, 2 * N)
+    weight = pattern.in_order(two[*edges]).requires_grad_(weight_needs_gradient)
+    x = torch.randn(2 * N, 3, dtype=torch.float64, requires_grad=True)
+    coefficients = torch.randn(2, 6, dtype=torch.float64, requires_grad=True)
+    of_nodes = coefficients.repeat_interleave(N, 0).T.unsqueeze(-1)
+    ours = chebyshev_filter(x, pattern, weight, of_nodes)
+    oracle = torch.cat([dense_filter(matrix, part, own) for part, own in zip(x.split(N), coefficients, strict=True)])
+    torch.testing.assert_close(ours, oracle)
+    direction = torch.randn(2 * N, 3, dtype=torch.float64)
+    for a, b in zip(
+        torch.autograd.grad((ours * direction).sum(), (x, coefficients)),
+        torch.autograd.grad((oracle * direction).sum(), (x, coefficients)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
 def test_an_operator_that_is_not_symmetric_is_differentiated_by_its_transpose():
     pattern = adjacency_pattern(torch.tensor([[0, 1, 2, 0], [1, 2, 0, 2]]), 3)
     weight = torch.tensor([0.3, -0.5, 0.7, 0.2], dtype=torch.float64)

@@ -43,6 +43,18 @@ def test_without_low_pass_every_filter_is_a_band_pass():
     assert not bank(torch.zeros(1)).any()
 
 
+def test_stacked_scales_are_many_banks():
+    bank, lam = FilterBank(2), torch.linspace(0, 2, 9)
+    raw = torch.randn(3, 4, 3)
+    expected = []
+    for own in raw.flatten(0, 1):
+        bank.raw_scales = nn.Parameter(own)
+        expected.append(bank(lam))
+    bank.raw_scales = nn.Parameter(raw)
+    assert len(bank) == 3
+    torch.testing.assert_close(bank(lam), torch.stack(expected).view(3, 4, 3, 9))
+
+
 def test_low_pass_alone():
     assert FilterBank(0)(torch.zeros(4)).tolist() == [[1.0] * 4]
 

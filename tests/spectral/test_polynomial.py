@@ -105,6 +105,14 @@ def test_many_filters_at_once_and_the_type_of_the_response():
     torch.testing.assert_close(out[1, 2], fit(responses[1, 2]))
 
 
+@pytest.mark.parametrize("name", ["weighted", "plain", "chebyshev"])
+def test_each_of_many_graphs_has_its_own_density(name):
+    fit = get_fit(name, 4)
+    responses, densities = torch.rand(3, 2, GRID_SIZE), torch.rand(3, GRID_SIZE)
+    expected = [fit(response, density) for response, density in zip(responses, densities, strict=True)]
+    torch.testing.assert_close(fit(responses, densities), torch.stack(expected))
+
+
 def test_a_fit_has_no_state_to_save():
     assert PolynomialFit(4).state_dict() == {}
     assert repr(PolynomialFit(4)) == "PolynomialFit(order=4)"

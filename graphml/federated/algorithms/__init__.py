@@ -4,6 +4,7 @@ from graphml.federated.algorithms.ditto import Ditto
 from graphml.federated.algorithms.fedavg import FedAvg
 from graphml.federated.algorithms.fedavgm import FedAvgM
 from graphml.federated.algorithms.fedbn import FedBN
+from graphml.federated.algorithms.feddc import FedDC
 from graphml.federated.algorithms.fedgcn import FedGCN
 from graphml.federated.algorithms.fednova import FedNova
 from graphml.federated.algorithms.fedopt import AdaptiveFedOpt, FedAdagrad, FedAdam, FedOpt, FedYogi
@@ -22,6 +23,7 @@ __all__ = [
     "FedAvg",
     "FedAvgM",
     "FedBN",
+    "FedDC",
     "FedGCN",
     "FedNova",
     "FedOpt",

@@ -4,8 +4,9 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -13,6 +14,8 @@ from graphml.federated.client import Client
 from graphml.federated.engines.engine import Engine
 from graphml.federated.faults import Fault
 from graphml.federated.message import Message
+
+T = TypeVar("T")
 
 
 class InProcessEngine(Engine):
@@ -59,15 +62,30 @@ class InProcessEngine(Engine):
         Returns:
             The answer; a fault if the client raised or took too long, its memory then as before.
         """
+        copied = Message(request.arrays, request.metrics, request.config)
+        reply: Message | Fault = self.attempt(client, copied, getattr(client, call), copied)
+        return reply
+
+    def attempt(self, client: Client, request: Message, action: Callable[..., T], *arguments: Any) -> T | Fault:
+        """Let a client do something that it may fail in.
+
+        Args:
+            client: The client.
+            request: The server's message.
+            action: What it does.
+            *arguments: What the action takes.
+
+        Returns:
+            What the action returns; a fault if it raised or took too long, the client's memory then as before.
+        """
         before = dict(client.memory)
         try:
             with time_limit(self.timeout):
-                reply: Message = getattr(client, call)(Message(request.arrays, request.metrics, request.config))
+                return action(*arguments)
         except Exception as error:
             client.memory = before
             reason = str(error) if isinstance(error, ClientTimeoutError) else f"raised {type(error).__name__}: {error}"
             return Fault(client.number, int(request.config["round"]), reason)
-        return reply
 
 
 class SequentialEngine(InProcessEngine):
