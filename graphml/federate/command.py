@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 EPILOG = """\
 All options of the federation itself (--data, --model, --partitioner, --strategy, --local, --schedule, --rounds,
 --protocol, --seed, --engine, --timeout) are those of the configuration file; see 'graphml federate --help-options',
-or '--strategy.help CLASS' for the options of a class. --engine is auto, sequential, vectorised or flower.
+or '--strategy.help CLASS' for the options of a class. --engine is auto, sequential, vectorised,
+flower (simulated nodes) or flower-deployment (a SuperNode for each client).
 
 The folder of results holds rounds.csv (a line a round: metrics, bytes, faults), curves.png, partition.csv and
 partition.png, weights.pt, faults.txt, config.yaml and checkpoint.pt.
