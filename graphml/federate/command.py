@@ -77,7 +77,7 @@ def main(args: list[str]) -> int:
     except TooFewClientsError as error:
         print(f"graphml federate: {error}", file=sys.stderr)
         return 1
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as error:
         print(f"graphml federate: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
