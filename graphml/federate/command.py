@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 EPILOG = """\
 All options of the federation itself (--data, --model, --partitioner, --strategy, --local, --schedule, --rounds,
 --protocol, --seed, --engine, --timeout) are those of the configuration file; see 'graphml federate --help-options',
-or '--strategy.help CLASS' for the options of a class. --engine is auto, sequential, vectorised or flower.
+or '--strategy.help CLASS' for the options of a class. --engine is auto, sequential, vectorised,
+flower (simulated nodes) or flower-deployment (a SuperNode for each client).
 
 The folder of results holds rounds.csv (a line a round: metrics, bytes, faults), curves.png, partition.csv and
 partition.png, weights.pt, faults.txt, config.yaml and checkpoint.pt.
@@ -76,7 +77,7 @@ def main(args: list[str]) -> int:
     except TooFewClientsError as error:
         print(f"graphml federate: {error}", file=sys.stderr)
         return 1
-    except (ValueError, TypeError, FileNotFoundError) as error:
+    except (ValueError, TypeError, FileNotFoundError, ModuleNotFoundError) as error:
         print(f"graphml federate: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
