@@ -61,7 +61,8 @@ def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: P
 
 def federation_options(study: StudyConfig, variant: str, conversations: Path) -> list[str]:
     """Options that make a federation tiny: its own partitioner and strategy, few clients, other data."""
-    partitioner = ((study.variants[variant] or {}).get("partitioner") or study.config["partitioner"])["class_path"]
+    given = (study.variants[variant] or {}).get("partitioner", {})
+    partitioner = (study.config["partitioner"] | given)["class_path"]
     fewer = [] if partitioner.endswith("GroupPartitioner") else ["--partitioner.num_clients=2"]
     fewer += ["--partitioner.delta=0"] if partitioner.endswith("LouvainPartitioner") else []
     data = study.config["data"]["class_path"].rpartition(".")[2]
