@@ -8,7 +8,13 @@ from flwr.app import ConfigRecord, Context, RecordDict
 from flwr.app import Message as FlowerMessage
 from flwr.clientapp import ClientApp
 
-from graphml.federated.engines.flower.records import from_array_record, from_records, to_array_record, to_records
+from graphml.federated.engines.flower.records import (
+    engine_record,
+    from_array_record,
+    from_records,
+    to_array_record,
+    to_records,
+)
 from graphml.federated.engines.in_process import SequentialEngine
 from graphml.federated.faults import Fault
 from graphml.federated.setup import Setup, build
@@ -98,18 +104,18 @@ def _answered(call: str, content: RecordDict, context: Context) -> RecordDict:
 def _recalled(content: RecordDict, state: RecordDict) -> Weights:
     """What the client shall remember: what came along, or what its node kept after the exchange that is named."""
     if "memory" in content:
-        return from_array_record(content["memory"])
-    exchange = int(content["engine"]["memory"])
+        return from_array_record(content.array_records["memory"])
+    exchange = engine_record(content)["memory"]
     if not exchange:
         return {}
     if _name(exchange) not in state:
         raise LookupError("its node has lost what it remembered; a SuperNode that was restarted cannot go on with it")
-    return from_array_record(state[_name(exchange)])
+    return from_array_record(state.array_records[_name(exchange)])
 
 
 def _keep(content: RecordDict, state: RecordDict, memory: Weights) -> None:
     """Keep a memory beside the one that it came from, which is needed again if the server refuses the answer."""
-    told = content["engine"]
+    told = engine_record(content)
     for name in [name for name in state if name.startswith("memory-") and name != _name(told["memory"])]:
         del state[name]
     state[_name(told["exchange"])] = to_array_record(memory)

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from graphml.federated.client import Client
 from graphml.federated.engines.engine import Engine
-from graphml.federated.engines.flower.records import from_array_record, from_records, to_array_record, to_records
+from graphml.federated.engines.flower.records import (
+    engine_record,
+    from_array_record,
+    from_records,
+    to_array_record,
+    to_records,
+)
 from graphml.federated.faults import Fault
 from graphml.federated.message import Message
 from graphml.federated.weights import Weights
@@ -106,9 +112,9 @@ class FlowerEngine(Engine):
         out = {number: held for number, held in self._held.items() if not isinstance(held, int)}
         for number, answer in self._ask("query.memory", contents, self.wait).items():
             if isinstance(answer, str) or "memory" not in answer:
-                reason = answer if isinstance(answer, str) else answer["engine"]["fault"]
+                reason = answer if isinstance(answer, str) else engine_record(answer)["fault"]
                 raise RuntimeError(f"what client {number} remembers could not be fetched for the checkpoint: {reason}")
-            out[number] = from_array_record(answer["memory"])
+            out[number] = from_array_record(answer.array_records["memory"])
         return dict(sorted(out.items()))
 
     def remember(self, clients: Sequence[Client], memories: Mapping[int, dict[str, Tensor]]) -> None:
@@ -131,12 +137,12 @@ class FlowerEngine(Engine):
         held = self._held.get(number, 0)
         given = {} if isinstance(held, int) else {"memory": to_array_record(held)}
         told = {"memory": held if isinstance(held, int) else 0, "exchange": self._exchanges}
-        return RecordDict({**records, **given, "engine": ConfigRecord(told)})
+        return RecordDict({**records, **given, "engine": ConfigRecord({**told})})
 
     def _taken(self, number: int, answer: RecordDict | str) -> Message | str:
         if isinstance(answer, str):
             return answer
-        told = answer["engine"]
+        told = engine_record(answer)
         if "fault" in told:
             return str(told["fault"])
         if told["changed"]:
@@ -168,7 +174,7 @@ class FlowerEngine(Engine):
         addressed = {node: (node, RecordDict()) for node in nodes}
         answers = self._exchange_with_nodes("query.partition", addressed, self.wait)
         return {
-            node: int(answer["engine"]["partition-id"])
+            node: int(engine_record(answer)["partition-id"])
             for node, answer in answers.items()
             if not isinstance(answer, str)
         }

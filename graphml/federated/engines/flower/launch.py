@@ -106,9 +106,8 @@ def require_flower(ray: bool = True) -> None:
     """
     for module in ("flwr", *(["ray"] if ray else [])):
         if importlib.util.find_spec(module) is None:
-            raise ModuleNotFoundError(
-                f"{module} is not installed, and the engine flower needs it. Install it: {INSTALL}"
-            )
+            message = f"{module} is not installed, and the engine flower needs it. Install it: {INSTALL}"
+            raise ModuleNotFoundError(message)
 
 
 def write_app(folder: Path, options: dict[str, Any]) -> None:

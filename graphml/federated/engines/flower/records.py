@@ -1,5 +1,7 @@
 """Messages and memories as Flower's records, one to one."""
 
+from typing import Any
+
 import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
 from torch import Tensor
@@ -15,8 +17,8 @@ def to_records(message: Message) -> dict[str, ArrayRecord | MetricRecord | Confi
     """
     return {
         "arrays": to_array_record(message.arrays),
-        "metrics": MetricRecord(message.metrics),
-        "config": ConfigRecord(message.config),
+        "metrics": MetricRecord({**message.metrics}),
+        "config": ConfigRecord({**message.config}),
     }
 
 
@@ -26,11 +28,18 @@ def from_records(content: RecordDict) -> Message:
     Args:
         content: Records; others than the three are ignored.
     """
-    return Message(
-        from_array_record(content["arrays"]),
-        {name: float(value) for name, value in content["metrics"].items()},
-        dict(content["config"].items()),
-    )
+    metrics: dict[str, Any] = dict(content.metric_records["metrics"].items())
+    config: dict[str, Any] = dict(content.config_records["config"].items())
+    return Message(from_array_record(content.array_records["arrays"]), metrics, config)
+
+
+def engine_record(content: RecordDict) -> dict[str, Any]:
+    """What the two ends of the engine tell each other beside a message.
+
+    Args:
+        content: Records with a ConfigRecord ``engine``.
+    """
+    return dict(content.config_records["engine"].items())
 
 
 def to_array_record(arrays: dict[str, Tensor]) -> ArrayRecord:
