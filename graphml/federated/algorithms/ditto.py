@@ -24,7 +24,7 @@ class DittoClient(Client):
         reply = super().finish(request, start, end, metrics)
         pull = Pull(strength=float(request.config["strength"]), towards=start)
         with forked_random_state(derived_seed(self.seed, int(request.config["round"]), self.number, 1)) as generator:
-            own, _ = self.train(self.personal(), pull, generator)
+            own, _ = self.train(self.personal(start), pull, generator)
         self.memory = self.memory | under("personal", own)
         return reply
 
@@ -34,11 +34,15 @@ class DittoClient(Client):
         Args:
             request: The server's message.
         """
-        return self.personal()
+        return self.personal(self.start(request))
 
-    def personal(self) -> Weights:
-        """Weights of the personal model; the initial ones before it first trained."""
-        return self.initial | taken_from("personal", self.memory)
+    def personal(self, shared: Weights) -> Weights:
+        """Weights of the personal model.
+
+        Args:
+            shared: The global weights: the personal ones too before these are first trained.
+        """
+        return shared | taken_from("personal", self.memory)
 
 
 class Ditto(FedAvg):

@@ -21,7 +21,7 @@ def test_personal_models_minimise_their_own_loss_and_the_distance(strength, quad
     strategy = Ditto(strength)
     clients = quadratics(strategy, a, b, steps=4)
     w = federate(strategy, clients, 60)["w"].numpy()
-    personal = np.stack([client.personal()["w"].numpy() for client in clients])
+    personal = np.stack([client.memory["personal/w"].numpy() for client in clients])
     np.testing.assert_allclose(personal, (a * b + strength * w) / (a + strength), atol=1e-4)
 
 
@@ -37,7 +37,7 @@ def test_personal_steps_start_where_the_last_ended(quadratics, problem, federate
             v = v - 0.1 * (a * (v - b) + 0.7 * (v - w))
         w = ends.mean(0)
     federate(strategy, clients, 3)
-    np.testing.assert_allclose(np.stack([client.personal()["w"].numpy() for client in clients]), v, rtol=1e-10)
+    np.testing.assert_allclose(np.stack([client.memory["personal/w"].numpy() for client in clients]), v, rtol=1e-10)
 
 
 def test_the_personal_model_is_evaluated_and_never_sent(graphs, federate, recording):
@@ -57,6 +57,15 @@ def test_without_a_pull_a_personal_model_is_local_training(quadratics, problem, 
     federate(Ditto(0.0), ditto, 4)
     for one, other in zip(local, ditto, strict=True):
         assert torch.equal(one.memory["w"], other.memory["personal/w"])
+
+
+def test_a_client_that_never_trained_has_the_global_model(graphs, federate):
+    strategy = Ditto(client_fraction=0.4)  # one of three
+    clients = graphs(strategy)
+    federate(strategy, clients, 1)
+    other = next(client for client in clients if client.number not in strategy.sample(1, range(3), 0))
+    evaluated = other.evaluated(Message(strategy.state, config={"round": 1}))
+    assert all(torch.equal(evaluated[name], value) for name, value in strategy.state.items())
 
 
 @pytest.mark.parametrize("strength", [-0.1, float("nan"), float("inf")])
