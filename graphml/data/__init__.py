@@ -17,10 +17,12 @@ from graphml.data.conversation import (
     write_features,
     write_folder,
 )
-from graphml.data.graph_datamodule import GraphDataModule, GraphSplit
+from graphml.data.graph_datamodule import GraphDataModule
 from graphml.data.graph_datasets import load_graph_dataset
+from graphml.data.graph_set_datamodule import GraphSplit
 from graphml.data.link_datamodule import LinkDataModule, with_seeds
 from graphml.data.link_datasets import load_link_dataset
+from graphml.data.multi_graph_datamodule import MultiGraphDataModule
 from graphml.data.neighbor_sampler import InducedNeighborSampler, neighbor_loader
 from graphml.data.node_datamodule import NodeDataModule
 from graphml.data.node_datasets import load_node_dataset
@@ -50,6 +52,7 @@ __all__ = [
     "LengthBucketSampler",
     "LinkDataModule",
     "MELDDataModule",
+    "MultiGraphDataModule",
     "NodeDataModule",
     "NodeSplit",
     "PackedDialogues",

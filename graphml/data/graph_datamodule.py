@@ -1,40 +1,16 @@
 """The way of data of many small graphs: read once by name, split by label, served in batches."""
 
-import copy
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
-import pytorch_lightning as pl
-import torch
-from torch import Tensor
 from torch_geometric.data import Data
-from torch_geometric.loader import DataLoader
 
 from graphml.data.graph_datasets import GRAPH_DATASETS, load_graph_dataset
-from graphml.data.neighbor_sampler import EpochShuffle, LateStart
+from graphml.data.graph_set_datamodule import GraphSetDataModule
 from graphml.data.pyg_source import known_name
-from graphml.data.splits import random_split
 
 
-class GraphSplit(NamedTuple):
-    """Numbers of the graphs of each part, ascending int64.
-
-    Attributes:
-        train: Training graphs.
-        val: Validation graphs.
-        test: Test graphs.
-    """
-
-    train: Tensor
-    val: Tensor
-    test: Tensor
-
-
-class GraphLoader(LateStart, DataLoader):
-    """PyG's loader, which starts late enough for the order of a resumed run's epoch."""
-
-
-class GraphDataModule(pl.LightningDataModule):
+class GraphDataModule(GraphSetDataModule):
     """A graph classification dataset, ready to train on.
 
     Args:
@@ -64,16 +40,9 @@ class GraphDataModule(pl.LightningDataModule):
         cleaned: bool = False,
         batch_seed: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(train_fraction, val_fraction, split_seed, batch_size, batch_seed)
         self.dataset_name = known_name(name, GRAPH_DATASETS)
-        for option, value, least in (("batch_size", batch_size, 1), ("batch_seed", batch_seed, 0)):
-            if value < least:
-                raise ValueError(f"{option}: expected at least {least}, got {value}")
         self.root, self.download, self.cleaned = root, download, cleaned
-        self.train_fraction, self.val_fraction, self.split_seed = train_fraction, val_fraction, split_seed
-        self.batch_size, self.batch_seed = batch_size, batch_seed
-        self._graphs: list[Data] | None = None
-        self._split: GraphSplit | None = None
 
     @classmethod
     def from_graphs(cls, graphs: Sequence[Data], **options: Any) -> Self:
@@ -95,81 +64,11 @@ class GraphDataModule(pl.LightningDataModule):
             raise TypeError(f"from_graphs() takes no {', '.join(sorted(unused))}: the graphs are given")
         check_graphs(graphs)
         module = cls(**options)
-        module._graphs = list(graphs)
+        module._datasets = [list(graphs)]
         return module
 
-    @property
-    def graphs(self) -> list[Data]:
-        """All graphs; read on first use."""
-        if self._graphs is None:
-            self._graphs = load_graph_dataset(self.dataset_name, self.root, self.cleaned, self.download)
-        return self._graphs
-
-    @property
-    def labels(self) -> Tensor:
-        """Class of each graph, int64 [G]."""
-        return torch.cat([graph.y for graph in self.graphs])
-
-    @property
-    def split(self) -> GraphSplit:
-        """The three parts; drawn on first use."""
-        if self._split is None:
-            masks = random_split(
-                self.labels, self.train_fraction, self.val_fraction, num_splits=1, seed=self.split_seed
-            )
-            self._split = GraphSplit(*(mask[:, 0].nonzero().squeeze(1) for mask in masks))
-        return self._split
-
-    @property
-    def in_channels(self) -> int:
-        """Number of features F of a node."""
-        return int(self.graphs[0].x.size(1))
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes C."""
-        return int(self.labels.max()) + 1
-
-    def setup(self, stage: str) -> None:
-        """Read the graphs and split them.
-
-        Args:
-            stage: Lightning's stage; all are served by the same graphs.
-        """
-        self.split  # noqa: B018  # reading is a side effect of the first access
-
-    def train_dataloader(self) -> GraphLoader:
-        """Return the training graphs, in another order each epoch."""
-        chosen = self._part(self.split.train)
-        return GraphLoader(chosen, batch_size=self.batch_size, sampler=EpochShuffle(len(chosen), self.batch_seed))
-
-    def val_dataloader(self) -> GraphLoader:
-        """Return the validation graphs in their order."""
-        return GraphLoader(self._part(self.split.val), batch_size=self.batch_size)
-
-    def test_dataloader(self) -> GraphLoader:
-        """Return the test graphs in their order."""
-        return GraphLoader(self._part(self.split.test), batch_size=self.batch_size)
-
-    def predict_dataloader(self) -> GraphLoader:
-        """Return all graphs in their order."""
-        return GraphLoader(self.graphs, batch_size=self.batch_size)
-
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Cast a batch to the type of the model, which is not float32 under `--trainer.precision 64-true`.
-
-        Args:
-            batch: A batch on its device.
-            dataloader_idx: Unused; part of Lightning's interface.
-
-        Returns:
-            The batch, or a copy in the model's type.
-        """
-        dtype = self.trainer.lightning_module.dtype if self.trainer is not None else batch.x.dtype
-        return batch if batch.x.dtype == dtype else copy.copy(batch).apply(lambda value: value.to(dtype), "x")
-
-    def _part(self, chosen: Tensor) -> list[Data]:
-        return [self.graphs[number] for number in chosen.tolist()]
+    def _read(self) -> list[list[Data]]:
+        return [load_graph_dataset(self.dataset_name, self.root, self.cleaned, self.download)]
 
 
 def check_graphs(graphs: Sequence[Data]) -> None:

@@ -1,10 +1,12 @@
 """Graph classification datasets by name: those of TU Dortmund, read by PyG's `TUDataset`."""
 
+import copy
 from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch_geometric.data import Data
 from torch_geometric.datasets import TUDataset
-from torch_geometric.transforms import OneHotDegree
 from torch_geometric.utils import degree
 
 from graphml.data.pyg_source import DatasetMissingError, PyGSource, known_name, locate, read_dataset
@@ -46,18 +48,22 @@ def load_graph_dataset(name: str, root: str | None = None, cleaned: bool = False
     return with_degree_features(graphs) if dataset.num_features == 0 else graphs
 
 
-def with_degree_features(graphs: list[Data]) -> list[Data]:
-    """Graphs with the one-hot degree of each node as features, up to the largest degree of all graphs.
+def with_degree_features(graphs: list[Data], max_degree: int | None = None) -> list[Data]:
+    """Graphs with the one-hot degree of each node as features, in place of those that they have.
 
     Args:
-        graphs: Graphs without features.
+        graphs: The graphs.
+        max_degree: Larger degrees count as this one; None for the largest degree of all graphs.
 
     Returns:
-        Copies with `x` float32 [n, largest degree + 1].
+        Copies with `x` float32 [n, max_degree + 1].
     """
-    largest = max(int(degree(graph.edge_index[0], graph.num_nodes).max()) for graph in graphs)
-    transform = OneHotDegree(largest)
-    return [transform(graph) for graph in graphs]
+    degrees = [degree(graph.edge_index[0], graph.num_nodes, dtype=torch.int64) for graph in graphs]
+    most = max(int(each.max()) for each in degrees) if max_degree is None else max_degree
+    copies = [copy.copy(graph) for graph in graphs]
+    for graph, each in zip(copies, degrees, strict=True):
+        graph.x = F.one_hot(each.clamp(max=most), most + 1).float()
+    return copies
 
 
 def _tu_dortmund(name: str, cleaned: bool) -> PyGSource:

@@ -106,12 +106,14 @@ def _final_metrics(setup: Setup, state: Weights) -> dict[str, float]:
     """Metrics that need all data at once, of the global model, or the mean of those of the clients' own models."""
     if setup.server is None:
         return {}
+    batches = list(setup.server.data.batches("test"))
+    if len(batches) != 1:  # mini-batches: none of them is all data
+        return {}
     models = [setup.server] if not setup.strategy.personalised else list(setup.clients)
-    (batch,) = setup.server.data.batches("test")
     values = []
     for model in models:
         setup.task.load_state_dict(model.start(Message(state)))
-        values.append(setup.task.final_metrics(batch))
+        values.append(setup.task.final_metrics(batches[0]))
     return {name: statistics.fmean(value[name] for value in values) for name in values[0]}
 
 

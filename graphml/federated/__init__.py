@@ -21,7 +21,7 @@ from graphml.federated.algorithms import (
     Scaffold,
 )
 from graphml.federated.client import Client, LocalTraining, Pull
-from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, NodeData
+from graphml.federated.client_data import ClientData, DialoguesData, GraphsData, LinksData, NodeData
 from graphml.federated.clients import LazyClients
 from graphml.federated.engines import Engine, SequentialEngine, VectorisedEngine
 from graphml.federated.faults import Fault, TooFewClientsError
@@ -74,6 +74,7 @@ __all__ = [
     "History",
     "Items",
     "LazyClients",
+    "LinksData",
     "Local",
     "LocalTraining",
     "LouvainPartitioner",

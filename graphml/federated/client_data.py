@@ -8,6 +8,7 @@ import torch
 from torch_geometric.data import Batch, Data
 
 from graphml.data import DialogueBatch, PackedDialogues
+from graphml.data.link_datamodule import with_seeds
 
 STAGES = ("train", "val", "test")
 
@@ -84,6 +85,32 @@ class GraphsData(ClientData):
     def num_examples(self, stage: str) -> int:
         """Graphs of the stage."""
         return len(self.graphs[stage])
+
+
+class LinksData(ClientData):
+    """A knowledge graph; batches of training are some of its triples, the other stages are one batch.
+
+    Args:
+        data: Graph with ``edge_index`` [2, T], ``edge_type`` [T] and a mask [T] for each stage.
+        batch_size: Training triples in a batch, at least 1.
+    """
+
+    def __init__(self, data: Data, batch_size: int) -> None:
+        self.data, self.batch_size = data, batch_size
+
+    def batches(self, stage: str, generator: torch.Generator | None = None) -> Iterator[Data]:
+        """The graph, with the ``seeds`` of a batch in training; not even once where it has no triple in the stage."""
+        size = self.num_examples(stage)
+        if stage != "train":
+            yield from [self.data] if size else []
+            return
+        training = self.data.train_mask.nonzero().squeeze(1)
+        for chosen in _chunks(size, self.batch_size, generator):
+            yield with_seeds(self.data, training[chosen])
+
+    def num_examples(self, stage: str) -> int:
+        """Triples in the stage's mask."""
+        return int(self.data[f"{stage}_mask"].sum())
 
 
 class DialoguesData(ClientData):

@@ -151,8 +151,8 @@ def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:
     whole = source.server_data() if on_graph else None
 
     def make_client(number: int) -> Client:
-        data = source.client_data(number)
-        client: Client = strategy.client(number, task, data, made.local, whole, seed, initial)
+        data, own = source.client_data(number), source.evaluation_data(number)
+        client: Client = strategy.client(number, task, data, made.local, whole if own is None else own, seed, initial)
         return client
 
     return Setup(

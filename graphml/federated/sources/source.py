@@ -37,6 +37,17 @@ class Source(abc.ABC):
             number: Number of the client.
         """
 
+    def evaluation_data(self, number: int) -> ClientData | None:
+        """What the weights of one client are evaluated on; made when asked for.
+
+        Args:
+            number: Number of the client.
+
+        Returns:
+            The data, or None for those of the server, or of the client where the protocol says so.
+        """
+        return None
+
     @abc.abstractmethod
     def server_data(self) -> ClientData:
         """The data that the server evaluates on: all of them, with nothing cut."""
