@@ -10,6 +10,7 @@ from graphml.federated.algorithms import (
     FedOpt,
     FedProx,
     FedYogi,
+    GCFLPlus,
     Local,
 )
 from graphml.federated.client import Client, LocalTraining, Pull
@@ -54,6 +55,7 @@ __all__ = [
     "FedOpt",
     "FedProx",
     "FedYogi",
+    "GCFLPlus",
     "GraphsData",
     "GroupPartitioner",
     "History",

@@ -5,6 +5,7 @@ from graphml.federated.algorithms.fedavgm import FedAvgM
 from graphml.federated.algorithms.fedgcn import FedGCN
 from graphml.federated.algorithms.fedopt import AdaptiveFedOpt, FedAdagrad, FedAdam, FedOpt, FedYogi
 from graphml.federated.algorithms.fedprox import FedProx
+from graphml.federated.algorithms.gcflplus import GCFLPlus
 from graphml.federated.algorithms.local import Local
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "FedOpt",
     "FedProx",
     "FedYogi",
+    "GCFLPlus",
     "Local",
 ]
