@@ -17,6 +17,7 @@ from graphml.federated.algorithms import (
     FedRep,
     FedSagePlus,
     FedYogi,
+    GCFLPlus,
     Local,
     Scaffold,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "FedRep",
     "FedSagePlus",
     "FedYogi",
+    "GCFLPlus",
     "GraphsData",
     "GroupPartitioner",
     "History",

@@ -12,6 +12,7 @@ from graphml.federated.algorithms.fedper import FedPer
 from graphml.federated.algorithms.fedprox import FedProx
 from graphml.federated.algorithms.fedrep import FedRep
 from graphml.federated.algorithms.fedsage import FedSagePlus
+from graphml.federated.algorithms.gcflplus import GCFLPlus
 from graphml.federated.algorithms.local import Local
 from graphml.federated.algorithms.scaffold import Scaffold
 
@@ -32,6 +33,7 @@ __all__ = [
     "FedRep",
     "FedSagePlus",
     "FedYogi",
+    "GCFLPlus",
     "Local",
     "Scaffold",
 ]
