@@ -163,7 +163,7 @@ def bipartition(sequences: np.ndarray) -> list[int]:
     """
     distances = dtw_distances(sequences)
     similarity = distances.max() - distances
-    graph = nx.Graph()
+    graph: nx.Graph[int] = nx.Graph()
     # All pairs: an edge of weight 0 is one too, or the graph would fall apart.
     graph.add_weighted_edges_from((i, j, similarity[i, j]) for i in range(len(sequences)) for j in range(i))
     _, parts = nx.stoer_wagner(graph)
