@@ -20,6 +20,9 @@ from graphml.federated import (
     TooFewClientsError,
     simulate,
 )
+from graphml.federated.weights import weights_of
+from graphml.models import GCNEncoder
+from graphml.tasks import NodeClassificationTask
 
 ADAM = functools.partial(torch.optim.Adam, lr=0.3)
 
@@ -299,3 +302,21 @@ def test_a_fraction_is_a_share(fraction):
 def test_a_timeout_is_positive():
     with pytest.raises(ValueError, match="timeout: expected seconds above 0"):
         SequentialEngine(0)
+
+
+def test_batch_norm_statistics_are_averaged_and_counters_kept(make_clients, graphs):
+    torch.manual_seed(0)
+    encoder = functools.partial(GCNEncoder, hidden_channels=4)
+    task = NodeClassificationTask(6, 3, encoder=encoder)
+    start = weights_of(task)
+    clients = [Client(k, task, NodeData(data), LocalTraining(2), initial=start) for k, data in enumerate(graphs)]
+    replies = [client.fit(Message(start, config={"round": 1})) for client in clients]
+    found = quiet(FedAvg(), clients, 1).last_state
+    names = [name for name in found if "running" in name]
+    assert len(names) == 4
+    sizes = [int(data.train_mask.sum()) for data in graphs]
+    for name in names:
+        assert not torch.equal(found[name], start[name])
+        expected = np.average([reply.arrays[name].double().numpy() for reply in replies], axis=0, weights=sizes)
+        np.testing.assert_allclose(found[name].numpy(), expected, rtol=1e-6)
+    assert found["encoder.norms.0.num_batches_tracked"] == 2
