@@ -1,11 +1,13 @@
 """Runs a federation and leaves everything that people look for in a folder."""
 
 import csv
+import functools
 import statistics
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from pytorch_lightning.loggers import Logger
 
 from graphml.federated.engines import SequentialEngine, VectorisedEngine
 from graphml.federated.engines.flower import run_on_flower
@@ -76,7 +78,20 @@ def _result(setup: Setup, checkpoint: Path, resume: bool, progress: bool) -> Res
         checkpoint=checkpoint,
         resume=resume,
         progress=progress,
+        on_round=None if setup.logger is None else functools.partial(log_round, setup.logger),
     )
+
+
+def log_round(logger: Logger, row: Round) -> None:
+    """Hand a round to a logger.
+
+    Args:
+        logger: The logger.
+        row: The round.
+    """
+    counts = {name: float(getattr(row, name)) for name in ("clients", "faults", "bytes_up", "bytes_down", "seconds")}
+    logger.log_metrics(counts | row.metrics, step=row.round)
+    logger.save()
 
 
 def write_result(setup: Setup, result: Result, folder: Path, figures: bool) -> Outcome:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
+from pytorch_lightning.loggers import Logger
 
 from graphml.federated.client import Client, LocalTraining
 from graphml.federated.clients import LazyClients
@@ -55,6 +56,7 @@ class Setup:
         seed: Seed of the run.
         engine: Name of the engine.
         timeout: Seconds that a client may take; None for any time.
+        logger: Lightning logger that gets the metrics of each round; None for the files alone.
         config: Full configuration: another process builds the same federation from it.
     """
 
@@ -70,6 +72,7 @@ class Setup:
     seed: int
     engine: str
     timeout: float | None
+    logger: Logger | None
     config: dict[str, Any]
 
 
@@ -92,6 +95,7 @@ def federation_parser() -> GraphmlParser:
         "--engine", type=str, default="auto", help="auto, sequential, vectorised, flower or flower-deployment"
     )
     parser.add_argument("--timeout", type=float | None, help="seconds that a client may take for an answer")
+    parser.add_argument("--logger", type=Logger | None, help="Lightning logger that gets the metrics of each round")
     link_sizes(parser)
     return parser
 
@@ -168,6 +172,7 @@ def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:
         seed=seed,
         engine=made.engine,
         timeout=made.timeout,
+        logger=made.logger,
         config=config,
     )
 

@@ -35,6 +35,19 @@ def test_it_leaves_numbers_figures_and_weights(tmp_path: Path, capsys: pytest.Ca
     assert "encoder.lins.0.weight" in torch.load(out / "weights.pt", weights_only=True)
 
 
+def test_a_logger_gets_the_rounds(tmp_path: Path) -> None:
+    logger = ["--logger", "CSVLogger", "--logger.save_dir", str(tmp_path / "logs"), "--logger.name", "mine"]
+    assert federate(*TINY, "--out", str(tmp_path / "run"), *logger) == 0
+    with (tmp_path / "logs" / "mine" / "version_0" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    with (tmp_path / "run" / "rounds.csv").open() as file:
+        expected = list(csv.DictReader(file))[1:]
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert [float(row["val_accuracy"]) for row in rows] == pytest.approx(
+        [float(row["val_accuracy"]) for row in expected]
+    )
+
+
 def test_a_resumed_run_ends_as_the_whole_one(tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert federate(*TINY, "--rounds", "6", "--out", str(whole)) == 0
