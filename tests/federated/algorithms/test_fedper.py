@@ -75,6 +75,12 @@ def test_any_part_can_be_the_head(graphs):
     assert personal == {"encoder.biases.0.bias", "encoder.biases.1.bias", "encoder.lins.0.weight"}
 
 
+def test_layer_1_is_not_layer_10():
+    task = NodeClassificationTask(4, 3, model=functools.partial(GCN, hidden_channels=4, num_layers=12))
+    client = FedPer(["encoder.lins.1"]).client(0, task, None)
+    assert [name for name in client.initial if client.is_personal(name)] == ["encoder.lins.1.weight"]
+
+
 @pytest.mark.parametrize(
     ("head", "told"),
     [
