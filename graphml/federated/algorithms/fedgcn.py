@@ -65,8 +65,9 @@ class FedGCNClient(MendingClient):
     def mended(self, parts: Weights) -> Data:
         """The own graph, and for two hops the neighbours elsewhere, with features that are already propagated.
 
-        The first of the weights' rows is the identity, so that a GCN's first layer takes the features as they are; the
-        others are the rows and columns of the whole graph's normalised adjacency matrix.
+        The first of the weights' rows is the identity, so that a GCN's first layer takes the features as they are. The
+        others are, for two hops, those rows and columns of the whole graph's normalised adjacency matrix; for one hop
+        they are normalised by the degrees in the client's own graph, as there are no neighbours elsewhere to weigh.
 
         Args:
             parts: Arrays of `exchanged`.
@@ -78,14 +79,15 @@ class FedGCNClient(MendingClient):
         sums = _adjacency(graph.edge_index.as_tensor(), (size, size)) @ _scaled(graph, degree)
         sums = sums + _placed(unpacked(taken_from("border", parts)), own.unique(), size)
         edges = [remove_self_loops(graph.edge_index.as_tensor())[0]]
+        seen = _degrees(graph, own[:0])
         if "degree" in parts:
             sums = vstack([sums, unpacked(taken_from("outside", parts))], format="csr")
-            degree = torch.cat([degree, parts["degree"]])
+            seen = degree = torch.cat([degree, parts["degree"]])
             edges += [torch.stack([own, size + column]), torch.stack([size + column, own])]
         edges += [torch.arange(len(degree)).expand(2, -1)]
         x = torch.from_numpy((diags_array(_inverse_root(degree).numpy()) @ sums).toarray())
         out = with_extra_nodes(graph, x, torch.cat(edges, dim=1))
-        out.edge_weight = self._layer_weights(out.edge_index.as_tensor(), degree)
+        out.edge_weight = self._layer_weights(out.edge_index.as_tensor(), seen)
         # The sums of bags of words have several times as many words: sparse only where that is still worth it.
         return ToSparseFeatures(ToSparseFeatures.WORTHWHILE)(out) if graph.x.layout == torch.sparse_csr else out
 
@@ -112,7 +114,7 @@ class FedGCN(FedAvg):
     client gets the sums of
 
     - 0 hops: nothing (`FedAvg`);
-    - 1 hop: its own nodes, so that the first layer is exact; deeper ones see own nodes alone;
+    - 1 hop: its own nodes, so that the first layer is exact; deeper ones see the client's own graph alone;
     - 2 hops: its own nodes and their neighbours elsewhere (their degrees too), so that two layers are exact: a client
       computes on its nodes what a GCN on the whole graph computes.
 

@@ -119,6 +119,15 @@ def test_with_too_few_hops_they_do_not(module, owner):
         assert not torch.allclose(summed_gradient(clients)["encoder.lins.1.weight"], expected["encoder.lins.1.weight"])
 
 
+def test_with_one_hop_deeper_layers_see_the_clients_own_graph(module, owner):
+    clients, server = federation(module, owner, strategy := FedGCN(1))
+    run(strategy, clients, server)
+    for client in clients:
+        own, seen = client.data.data, client.view(client.data).data
+        assert torch.equal(seen.edge_index.as_tensor(), own.edge_index.as_tensor())
+        torch.testing.assert_close(seen.edge_weight[1], own.edge_weight)
+
+
 def test_two_hops_train_as_the_whole_graph_does(module, owner):
     clients, server = federation(module, owner, strategy := FedGCN(2))
     run(strategy, clients, server, rounds=5)
