@@ -1,5 +1,6 @@
 """Every variant of every study trains and tests, on a tiny graph or tiny conversations in place of its own."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,34 @@ def conversations(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty edges and triangles under the names of two datasets, and a knowledge graph of six relations."""
+    root = tmp_path_factory.mktemp("graphs")
+    for name in ("PROTEINS", "MUTAG"):
+        write_graphs(root / "TUDataset" / name / "raw", name)
+    (root / "KG_small" / "umls").mkdir(parents=True)
+    for part, step in (("train", 1), ("valid", 2), ("test", 3)):
+        lines = [f"{head}\t{relation}\t{(head + step * relation) % 7}\n" for head in range(7) for relation in range(6)]
+        (root / "KG_small" / "umls" / f"{part}.txt").write_text("".join(lines))
+    return root
+
+
+def write_graphs(folder: Path, name: str) -> None:
+    sizes = [2 + number % 2 for number in range(60)]
+    starts = [1 + sum(sizes[:number]) for number in range(60)]
+    nodes = [range(start, start + size) for start, size in zip(starts, sizes, strict=True)]
+    parts = {
+        "A": [f"{a}, {b}" for part in nodes for a, b in itertools.permutations(part, 2)],
+        "graph_indicator": [str(number + 1) for number, size in enumerate(sizes) for _ in range(size)],
+        "graph_labels": [str(size) for size in sizes],
+        "node_labels": [str(node % 3) for part in nodes for node in part],
+    }
+    folder.mkdir(parents=True)
+    for part, lines in parts.items():
+        (folder / f"{name}_{part}.txt").write_text("\n".join(lines) + "\n")
+
+
 def cases() -> list[tuple[Path, str]]:
     return [(path, variant) for path in STUDIES for variant in load_study(path).variants]
 
@@ -43,10 +72,11 @@ def test_there_are_studies() -> None:
 
 
 @pytest.mark.parametrize(("path", "variant"), cases(), ids=[f"{path.stem}-{name}" for path, name in cases()])
-def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: Path) -> None:
+def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: Path, graphs: Path) -> None:
     study = load_study(path)
     if study.run == "federate":
-        tiny, wanted = federation_options(study, variant, conversations), {"test_loss"}
+        tiny = federation_options(study, variant, conversations, graphs)
+        wanted = {"test_mrr" if study.config["data"]["class_path"].endswith("LinkDataModule") else "test_loss"}
     elif "emotion" in path.parts:
         tiny, wanted = [*SHORT, f"--data.path={conversations}", "--model.model.hidden_channels=8"], {"weighted_f1"}
     else:
@@ -59,7 +89,7 @@ def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: P
     assert all(0 <= m.value <= 1 for m in measurements if study.run == "fit")
 
 
-def federation_options(study: StudyConfig, variant: str, conversations: Path) -> list[str]:
+def federation_options(study: StudyConfig, variant: str, conversations: Path, graphs: Path) -> list[str]:
     """Options that make a federation tiny: its own partitioner and strategy, few clients, other data."""
     given = (study.variants[variant] or {}).get("partitioner", {})
     partitioner = (study.config["partitioner"] | given)["class_path"]
@@ -72,4 +102,11 @@ def federation_options(study: StudyConfig, variant: str, conversations: Path) ->
         return [*FEDERATION, *name, *fewer]
     if data == "IEMOCAPDataModule":
         return [*FEDERATION, f"--data.path={conversations}", "--model.model.hidden_channels=8", *fewer]
+    names = {
+        "GraphDataModule": [],
+        "MultiGraphDataModule": ["--data.names=[PROTEINS, MUTAG]", "--data.cleaned=[]"],
+        "LinkDataModule": ["--data.name=umls"],
+    }
+    if data in names:
+        return [*FEDERATION, f"--data.root={graphs}", *names[data], *fewer]
     raise AssertionError(f"tell how a federation of {data} is made tiny")
