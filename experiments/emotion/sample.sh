@@ -5,7 +5,8 @@
 set -euo pipefail
 folder=${1:-runs/sample} dialogues=${2:-120} epochs=${3:-60}
 
-options=(--model EmotionTask --model.lr 0.003 --data ConversationDataModule --data.path "$folder/features" --data.batch_size 8
+options=(--model EmotionTask --model.lr 0.003 --model.model DERGCN --model.model.bottleneck 32 --model.model.input_dropout 0.5
+  --data ConversationDataModule --data.path "$folder/features" --data.batch_size 8
   --trainer.max_epochs "$epochs" --trainer.gradient_clip_val 5 --trainer.default_root_dir "$folder")
 
 python -m graphml.data.samples.conversations "$folder/recordings" --dialogues "$dialogues"
