@@ -103,7 +103,7 @@ def federation_options(study: StudyConfig, variant: str, conversations: Path, gr
     if data == "IEMOCAPDataModule":
         return [*FEDERATION, f"--data.path={conversations}", "--model.model.hidden_channels=8", *fewer]
     names = {
-        "GraphDataModule": [],
+        "GraphDataModule": ["--data.batch_size=4"],  # test graphs in several batches
         "MultiGraphDataModule": ["--data.names=[PROTEINS, MUTAG]", "--data.cleaned=[]"],
         "LinkDataModule": ["--data.name=umls"],
     }
