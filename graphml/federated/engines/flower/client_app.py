@@ -22,6 +22,16 @@ from graphml.federated.simulation import one_thread
 from graphml.federated.weights import Weights
 
 
+def describe(message: FlowerMessage, context: Context) -> FlowerMessage:
+    """Let the node's client tell the statistics of its examples.
+
+    Args:
+        message: A request of `FlowerEngine`.
+        context: Its node, and what the client remembers.
+    """
+    return FlowerMessage(_answer("describe", message.content, context), reply_to=message)
+
+
 def fit(message: FlowerMessage, context: Context) -> FlowerMessage:
     """Let the node's client train.
 
@@ -132,5 +142,6 @@ def _fault(reason: str) -> RecordDict:
 app = ClientApp()
 app.train()(fit)
 app.evaluate()(evaluate)
+app.query("describe")(describe)
 app.query("partition")(partition)
 app.query("memory")(memory)

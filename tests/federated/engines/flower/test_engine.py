@@ -1,5 +1,6 @@
 """The engine on Flower's Grid equals the sequential one; what goes wrong is told by client."""
 
+import functools
 import time
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -112,6 +113,14 @@ class RememberingClient(Client):
 
 class Remembering(FedAvg):
     client = RememberingClient
+
+
+class DescribingClient(Client):
+    """Tells its number instead of statistics of its examples."""
+
+    def describe(self, request):
+        name, value = next(iter(self.initial.items()))
+        return Message({name: torch.full_like(value, self.number)}, {"num_examples": 1 + self.number})
 
 
 class RefusedClient(RememberingClient):
@@ -278,3 +287,13 @@ def test_fewer_answers_than_wanted(make_clients, make_grid):
         simulate(
             FedAvg(), clients(), 1, FlowerEngine(make_grid(clients)), schedule=Schedule(min_clients=4), progress=False
         )
+
+
+def test_statistics_of_the_examples_are_asked_for(make_clients, task, make_grid, monkeypatch):
+    monkeypatch.setattr(type(task), "has_statistics", True)
+    runs = []
+    for on_flower in (False, True):
+        clients = functools.partial(make_clients, FedAvg(), kind=DescribingClient)
+        engine = FlowerEngine(make_grid(clients)) if on_flower else None
+        runs.append(simulate(FedAvg(), clients(), 2, engine, progress=False))
+    assert same_run(*runs)
