@@ -10,6 +10,7 @@ from graphml.federated.algorithms.fednova import FedNova
 from graphml.federated.algorithms.fedopt import AdaptiveFedOpt, FedAdagrad, FedAdam, FedOpt, FedYogi
 from graphml.federated.algorithms.fedper import FedPer
 from graphml.federated.algorithms.fedprox import FedProx
+from graphml.federated.algorithms.fedpub import FedPub
 from graphml.federated.algorithms.fedrep import FedRep
 from graphml.federated.algorithms.fedsage import FedSagePlus
 from graphml.federated.algorithms.gcflplus import GCFLPlus
@@ -30,6 +31,7 @@ __all__ = [
     "FedOpt",
     "FedPer",
     "FedProx",
+    "FedPub",
     "FedRep",
     "FedSagePlus",
     "FedYogi",
