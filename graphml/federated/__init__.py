@@ -1,6 +1,7 @@
 """Federated learning on graphs: one seam for every algorithm, in this process or on Flower."""
 
 from graphml.federated.algorithms import (
+    AdaFGL,
     AdaptiveFedOpt,
     Ditto,
     FedAdagrad,
@@ -48,6 +49,7 @@ from graphml.federated.weights import weighted_average
 
 __all__ = [
     "PROTOCOLS",
+    "AdaFGL",
     "AdaptiveFedOpt",
     "BalancedDirichletPartitioner",
     "Client",

@@ -1,5 +1,6 @@
 """Federated algorithms, one a file: a client half and a strategy half."""
 
+from graphml.federated.algorithms.adafgl import AdaFGL
 from graphml.federated.algorithms.ditto import Ditto
 from graphml.federated.algorithms.fedavg import FedAvg
 from graphml.federated.algorithms.fedavgm import FedAvgM
@@ -18,6 +19,7 @@ from graphml.federated.algorithms.local import Local
 from graphml.federated.algorithms.scaffold import Scaffold
 
 __all__ = [
+    "AdaFGL",
     "AdaptiveFedOpt",
     "Ditto",
     "FedAdagrad",
