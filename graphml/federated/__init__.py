@@ -1,6 +1,7 @@
 """Federated learning on graphs: one seam for every algorithm, in this process or on Flower."""
 
 from graphml.federated.algorithms import (
+    AdaFGL,
     AdaptiveFedOpt,
     Ditto,
     FedAdagrad,
@@ -14,6 +15,7 @@ from graphml.federated.algorithms import (
     FedOpt,
     FedPer,
     FedProx,
+    FedPub,
     FedRep,
     FedSagePlus,
     FedYogi,
@@ -47,6 +49,7 @@ from graphml.federated.weights import weighted_average
 
 __all__ = [
     "PROTOCOLS",
+    "AdaFGL",
     "AdaptiveFedOpt",
     "BalancedDirichletPartitioner",
     "Client",
@@ -67,6 +70,7 @@ __all__ = [
     "FedOpt",
     "FedPer",
     "FedProx",
+    "FedPub",
     "FedRep",
     "FedSagePlus",
     "FedYogi",
