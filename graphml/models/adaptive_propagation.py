@@ -111,8 +111,9 @@ class AdaptivePropagation(nn.Module):
             homophily: Weight of the homophilous prediction, in [0, 1].
         """
         heads = self(inputs).softmax(dim=2)
-        homophilous: Tensor = (heads[0] + inputs.probabilities) / 2
-        return homophily * homophilous + (1 - homophily) * heads[1:].mean(dim=0)
+        homophilous = (heads[0] + inputs.probabilities) / 2
+        mixed: Tensor = homophily * homophilous + (1 - homophily) * heads[1:].mean(dim=0)
+        return mixed
 
 
 def adaptive_inputs(
