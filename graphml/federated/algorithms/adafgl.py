@@ -131,14 +131,9 @@ class AdaFGLClient(Client):
         """
         if "homophily" not in self.memory:
             return super().evaluate(request)
-        data, inputs = self.evaluation_data, self.inputs(self.evaluation_graph)
+        inputs = self.inputs(self.evaluation_graph)
         probabilities = self.personal(inputs).predict(inputs, float(self.memory["homophily"]))
-        predicted = _Known(probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log())
-        arrays: Weights = {}
-        for stage in ("val", "test"):
-            if data.num_examples(stage):
-                arrays |= under(stage, self.task.counts(predicted, self.evaluation_graph, stage))
-        return Message(arrays, {"num_examples": data.num_examples("test")})
+        return self.counted(_Known(probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()))
 
 
 class AdaFGL(FedAvg):

@@ -69,7 +69,7 @@ class GCFLPlus(FedAvg):
         # NaN where a client has not sent so many updates yet.
         norms = torch.full((num_clients, self.window), torch.nan, dtype=torch.float64)
         assignment = torch.zeros(num_clients, dtype=torch.int64)
-        self.memory = {"assignment": assignment, "norms": norms} | under("cluster/0", self.state)
+        self.memory = {"assignment": assignment, "norms": norms}
 
     @property
     def assignment(self) -> Tensor:
@@ -77,12 +77,12 @@ class GCFLPlus(FedAvg):
         return self.memory["assignment"]
 
     def cluster(self, number: int) -> Weights:
-        """Weights of a cluster.
+        """Weights of a cluster; the initial ones before anything was averaged.
 
         Args:
             number: Its number.
         """
-        return taken_from(f"cluster/{number}", self.memory)
+        return self.state | taken_from(f"cluster/{number}", self.memory)
 
     def configure_fit(self, round: int, clients: Sequence[int]) -> dict[int, Message]:
         """Each client's cluster's weights.
@@ -111,7 +111,6 @@ class GCFLPlus(FedAvg):
             round: Number of the round.
             replies: Answers that passed the checks.
         """
-        super().aggregate_fit(round, replies)
         updates = {client: self._update(client, reply) for client, reply in replies.items()}
         norms = self.memory["norms"].clone()
         for client, update in updates.items():
@@ -123,6 +122,7 @@ class GCFLPlus(FedAvg):
                 assignment[members[bipartition(norms[members].numpy())]] = assignment.max() + 1
                 norms[members] = torch.nan
         self.memory = {"assignment": assignment, "norms": norms} | self._averages(assignment, replies)
+        super().aggregate_fit(round, replies)
 
     def _update(self, client: int, reply: Message) -> Tensor:
         """What a client changed, all parameters end to end in double precision."""

@@ -11,7 +11,6 @@ from torch_geometric.utils import to_networkx
 from graphml.federated import FedPub, GraphsData, LocalTraining, Message
 from graphml.federated.algorithms.fedpub import pruned, random_graph, similarity_shares
 from graphml.federated.seeds import derived_seed
-from graphml.federated.simulation import Schedule, simulate
 from graphml.federated.weights import weights_of
 
 REQUEST = {"round": 1}
@@ -137,24 +136,6 @@ def test_masks_are_never_sent(graphs, federate, recording):
     federate(strategy, graphs(strategy), 2, engine=recording)
     messages = [message for seen in recording.seen for message in seen[2:]]
     assert not any(name.startswith("mask") for message in messages for name in message.arrays)
-
-
-def test_a_resumed_run_is_the_uninterrupted_one(graphs, tmp_path):
-    def go(rounds, **options):
-        strategy = FedPub(client_fraction=0.7)
-        clients = graphs(strategy, norm=True)
-        result = simulate(strategy, clients, rounds, progress=False, schedule=Schedule(), **options)
-        assert not result.history.faults
-        tensors = strategy.memory | {f"{c.number}/{name}": v for c in clients for name, v in c.memory.items()}
-        return tensors, [row.metrics for row in result.history.rounds]
-
-    path = tmp_path / "checkpoint.pt"
-    whole, metrics = go(4)
-    go(2, checkpoint=path)
-    resumed, again = go(4, checkpoint=path, resume=True)
-    assert metrics == again
-    assert whole.keys() == resumed.keys()
-    assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 
 def test_an_answer_without_an_embedding_is_refused(graphs):

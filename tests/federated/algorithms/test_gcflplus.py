@@ -92,6 +92,24 @@ def test_a_split_waits_until_the_cluster_is_at_rest_and_the_sequences_are_whole(
     np.testing.assert_allclose(strategy.cluster(1)["w"].numpy(), w[1], rtol=1e-9)
 
 
+def test_norms_are_those_of_the_updates(quadratics, problem, federate):
+    a, b = problem
+    strategy = GCFLPlus(eps1=0.0, window=3)
+    federate(strategy, quadratics(strategy, a, b), 2)
+    first = 0.1 * a * b
+    second = 0.1 * a * (b - first.mean(0))
+    expected = np.stack([np.full(4, np.nan), np.linalg.norm(first, axis=1), np.linalg.norm(second, axis=1)], axis=1)
+    np.testing.assert_allclose(strategy.memory["norms"].numpy(), expected, rtol=1e-10)
+
+
+def test_statistics_that_are_shared_before_the_first_round_reach_the_clients():
+    strategy = GCFLPlus()
+    strategy.initialize({"w": torch.zeros(2), "mean": torch.zeros(1)}, 3, ["w"])
+    strategy.state |= {"mean": torch.ones(1)}
+    requests = strategy.configure_fit(1, range(3))
+    assert all(float(request.arrays["mean"]) == 1 for request in requests.values())
+
+
 def test_two_clients_stay_together(quadratics, problem, federate):
     strategy = GCFLPlus(eps1=10.0, eps2=0.0, window=1)
     federate(strategy, quadratics(strategy, *(part[:2] for part in problem)), 3)
