@@ -1,6 +1,8 @@
 """FED-PUB: each client gets the average of the models that work like its own, and masks it."""
 
 import functools
+import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -200,8 +202,9 @@ class FedPub(FedAvg):
 
         Args:
             round: Number of the round.
-            replies: Answers that passed the checks.
+            replies: Answers that passed the checks; one whose embedding has not the size of most is left out.
         """
+        replies = _of_one_size(replies)
         super().aggregate_fit(round, replies)
         states = [{name: reply.arrays[name] for name in self.state} for reply in replies.values()]
         shares = similarity_shares(torch.stack([reply.arrays["embedding"] for reply in replies.values()]), self.tau)
@@ -217,6 +220,16 @@ class FedPub(FedAvg):
         """
         sent = reply.arrays.get("embedding") if isinstance(reply, Message) else None
         return wrong_arrays(reply, self.expected(round) | {"embedding": torch.empty(0) if sent is None else sent})
+
+
+def _of_one_size(replies: Replies) -> Replies:
+    """Answers whose embeddings can be compared: only together can it be told which size is the right one."""
+    sizes = {client: tuple(reply.arrays["embedding"].shape) for client, reply in replies.items()}
+    usual = Counter(sizes.values()).most_common(1)[0][0]
+    for client, size in sizes.items():
+        if size != usual:
+            warnings.warn(f"client {client} sent an embedding of shape {size}, others {usual}: left out", stacklevel=2)
+    return {client: reply for client, reply in replies.items() if sizes[client] == usual}
 
 
 class _Loss(nn.Module):

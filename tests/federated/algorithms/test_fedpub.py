@@ -162,3 +162,19 @@ def test_wrong_arguments_are_refused(options):
     name, value = next(iter(options.items()))
     with pytest.raises(ValueError, match=f"{name}: expected a finite number of at least 0, got {value}"):
         FedPub(**options)
+
+
+def test_an_embedding_of_another_size_is_left_out_and_ends_nothing(graphs):
+    strategy = FedPub()
+    clients = graphs(strategy)[:3]
+    strategy.initialize(clients[0].initial, 3)
+    replies = fitted(strategy, clients)
+    good = {number: replies[number] for number in (0, 2)}
+    replies[1] = Message(replies[1].arrays | {"embedding": torch.ones(99)}, replies[1].metrics)
+    with pytest.warns(UserWarning, match=r"client 1 sent an embedding of shape \(99,\), others \(3,\): left out"):
+        strategy.aggregate_fit(1, replies)
+    other = FedPub()
+    other.initialize(clients[0].initial, 3)
+    other.aggregate_fit(1, good)
+    assert all(torch.equal(strategy.state[name], other.state[name]) for name in other.state)
+    assert strategy.memory.keys() == other.memory.keys()
