@@ -17,6 +17,7 @@ from graphml.federated import (
     Schedule,
     SequentialEngine,
     VectorisedEngine,
+    algorithms,
     simulate,
 )
 from graphml.federated.algorithms.local import LocalClient
@@ -114,6 +115,14 @@ def test_it_equals_the_sequential_engine(model, sparse):
 def test_every_algorithm_and_optimizer_is_as_it_was(strategy, optimizer):
     options = {"optimizer": optimizer, "model": "wavelets alone"}
     assert_same(*run(VectorisedEngine(), strategy(), **options), run(SequentialEngine(), strategy(), **options))
+
+
+@pytest.mark.parametrize(
+    "name", ["Ditto", "FedAvgM", "FedDC", "FedNova", "FedOpt", "FedPer", "FedYogi", "GCFLPlus", "Scaffold"]
+)
+def test_published_algorithms_need_no_change(name):
+    kind = getattr(algorithms, name)
+    assert_same(*run(VectorisedEngine(), kind()), run(SequentialEngine(), kind()))
 
 
 @pytest.mark.parametrize("sizes", [(30,), (100, 15, 50, 15), (20, 20, 20)], ids=["one", "unequal", "equal"])
