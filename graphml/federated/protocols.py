@@ -102,6 +102,8 @@ PROTOCOLS = {
         Protocol("fs-g", "FederatedScope-GNN, KDD 2022, arXiv 2204.05562", fs_g_split, "graph", "best"),
         Protocol("openfgl", "OpenFGL, VLDB 2025, arXiv 2408.16288", openfgl_split, "clients", "best"),
         Protocol("fedgcn", "FedGCN, NeurIPS 2023, arXiv 2201.12433", fedgcn_split, "graph", "last"),
+        # The paper's figure without exchange (FedAvg, 0 hops) is that of clients on their own cut subgraphs.
+        Protocol("fedgcn-cut", "FedGCN, NeurIPS 2023, arXiv 2201.12433", fedgcn_split, "clients", "last"),
     )
 }
 """By name; the studies of experiments/federated give each its paper's clients, partition and hyper-parameters."""

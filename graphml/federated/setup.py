@@ -89,7 +89,7 @@ def federation_parser() -> GraphmlParser:
     parser.add_class_arguments(LocalTraining, "local", help="how clients train between two messages")
     parser.add_class_arguments(Schedule, "schedule", help="when to evaluate, save and stop")
     parser.add_argument("--rounds", type=int, default=100, help="rounds of training")
-    parser.add_argument("--protocol", type=str | None, help="published protocol: fs-g, openfgl or fedgcn")
+    parser.add_argument("--protocol", type=str | None, help="published protocol: fs-g, openfgl, fedgcn ...")
     parser.add_argument("--seed", type=int, default=0, help="of split, initial weights, training and drawn clients")
     parser.add_argument(
         "--engine", type=str, default="auto", help="auto, sequential, vectorised, flower or flower-deployment"

@@ -96,9 +96,9 @@ def federation_options(study: StudyConfig, variant: str, conversations: Path, gr
     fewer = [] if partitioner.endswith("GroupPartitioner") else ["--partitioner.num_clients=2"]
     fewer += ["--partitioner.delta=0"] if partitioner.endswith("LouvainPartitioner") else []
     data = study.config["data"]["class_path"].rpartition(".")[2]
-    if data == "NodeDataModule":  # digits has an own split of every protocol but the published one
-        given = study.config.get("protocol")
-        name = ["--data.name=karate", "--data.split=random"] + (["--protocol=fs-g"] if given == "fedgcn" else [])
+    if data == "NodeDataModule":  # karate has no published split
+        name = ["--data.name=karate", "--data.split=random"]
+        name += ["--protocol=fs-g"] if study.config.get("protocol") == "fedgcn" else []
         return [*FEDERATION, *name, *fewer]
     if data == "IEMOCAPDataModule":
         return [*FEDERATION, f"--data.path={conversations}", "--model.model.hidden_channels=8", *fewer]

@@ -47,7 +47,7 @@ def test_openfgl_splits_each_class_of_each_client():
 
 def test_an_unknown_protocol_is_refused():
     assert protocol_named(None) is None
-    with pytest.raises(ValueError, match="protocol: expected one of fs-g, openfgl, fedgcn, got 'fsg'"):
+    with pytest.raises(ValueError, match="protocol: expected one of fs-g, openfgl, fedgcn, fedgcn-cut, got 'fsg'"):
         protocol_named("fsg")
 
 
