@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch_geometric.data import Data
 
 if not torch.cuda.is_available():  # before the first import of triton: its interpreter runs the kernels on the CPU
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+from torch_geometric.data import Data  # imports triton
 
 
 @pytest.fixture(scope="session")
