@@ -161,7 +161,7 @@ def assert_same(expected, found, tmp_path):
 @pytest.mark.parametrize("strategy", ["FedAvg", "Local"])
 def test_a_simulation_equals_the_sequential_engine(strategy, tmp_path, left):
     pytest.importorskip("ray")
-    config = resolve([], [f"--strategy={strategy}", "--rounds=3", "--partitioner.num_clients=3"])
+    config = resolve([], [f"--strategy={strategy}", "--rounds=2", "--partitioner.num_clients=3"])
     expected, found = both(config, tmp_path)
     assert_same(expected, found, tmp_path)
     assert left() == []
@@ -170,7 +170,7 @@ def test_a_simulation_equals_the_sequential_engine(strategy, tmp_path, left):
 @pytest.mark.flower
 def test_two_supernodes_equal_the_sequential_engine(remembering, tmp_path, left):
     pytest.importorskip("flwr")
-    config = resolve([], [f"--strategy={remembering}", "--rounds=3", "--partitioner.num_clients=2"])
+    config = resolve([], [f"--strategy={remembering}", "--rounds=2", "--partitioner.num_clients=2"])
     expected, found = both(config, tmp_path, deployment=True)
     assert_same(expected, found, tmp_path)
     assert [str(fault) for fault in found.history.faults] == ["client 1 in round 2: raised KeyError: 'no such thing'"]
