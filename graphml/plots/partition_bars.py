@@ -1,14 +1,17 @@
 """Figure: what each client of a federation holds, by label."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from graphml.federated.partition.statistics import PartitionStatistics
 from graphml.plots.style import PALETTE, annotate_bars, new_figure, tidy, to_array
+
+if TYPE_CHECKING:  # figures load no federation
+    from graphml.federated.partition.statistics import PartitionStatistics
 
 MOST_CLIENTS = 20
 UNLABELLED = "#CFCFCF"
@@ -18,7 +21,7 @@ Series = list[tuple[str, NDArray[np.float64], str]]
 
 
 def partition_bars(
-    statistics: PartitionStatistics, classes: Sequence[str] | None = None, title: str = "partition"
+    statistics: "PartitionStatistics", classes: Sequence[str] | None = None, title: str = "partition"
 ) -> Figure:
     """Draw a bar for each client, stacked by label, with its size; the title tells the share of edges that are cut.
 
@@ -45,7 +48,7 @@ def partition_bars(
     return _bars(statistics, names, title)
 
 
-def _bars(statistics: PartitionStatistics, names: list[str], title: str) -> Figure:
+def _bars(statistics: "PartitionStatistics", names: list[str], title: str) -> Figure:
     sizes = to_array(statistics.sizes)
     figure, axes = new_figure(6.4, 1.6 + 0.34 * len(sizes))
     rows, start = np.arange(len(sizes)), np.zeros(len(sizes))
@@ -64,7 +67,7 @@ def _bars(statistics: PartitionStatistics, names: list[str], title: str) -> Figu
     return figure
 
 
-def _series(statistics: PartitionStatistics, names: list[str]) -> Series:
+def _series(statistics: "PartitionStatistics", names: list[str]) -> Series:
     """Cut the bars into the most frequent labels in their order, the other labels as one, and what has no label."""
     sizes = to_array(statistics.sizes)
     if statistics.label_counts is None:
@@ -81,7 +84,7 @@ def _series(statistics: PartitionStatistics, names: list[str]) -> Series:
     return [*series, ("unlabelled", unlabelled, UNLABELLED)] if unlabelled.any() else series
 
 
-def _histograms(statistics: PartitionStatistics, title: str) -> Figure:
+def _histograms(statistics: "PartitionStatistics", title: str) -> Figure:
     skew = statistics.label_skew
     figure = Figure(figsize=(6.4, 3.6), dpi=150, layout="constrained")
     panels = figure.subplots(1, 1 if skew is None else 2, squeeze=False)[0]
@@ -104,7 +107,7 @@ def _histogram(axes: Axes, values: NDArray[np.float64], label: str, color: str) 
     axes.set(xlabel=label, ylabel="clients")
 
 
-def _headline(statistics: PartitionStatistics, title: str) -> str:
+def _headline(statistics: "PartitionStatistics", title: str) -> str:
     parts = [title]
     if statistics.num_edges:
         parts.append(f"{100 * statistics.edges_cut:.1f} % of the edges cut")
