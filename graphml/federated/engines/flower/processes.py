@@ -45,14 +45,19 @@ class Processes:
     ) -> None:
         for process in self._started.values():
             process.terminate()
-        stop = time.monotonic() + GRACE
-        while self.running() and time.monotonic() < stop:
-            time.sleep(0.1)
+        self._wait()
         for process in self.running():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+        self._wait()
         for process in self._started.values():
             process.wait()
+
+    def _wait(self) -> None:
+        """Give all processes a while to end."""
+        stop = time.monotonic() + GRACE
+        while self.running() and time.monotonic() < stop:
+            time.sleep(0.1)
 
     def start(self, name: str, command: Sequence[str], output: int | None = None) -> subprocess.Popen[bytes]:
         """Start a process.
