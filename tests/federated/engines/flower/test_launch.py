@@ -158,20 +158,12 @@ def assert_same(expected, found, tmp_path):
 
 
 @pytest.mark.flower
-@pytest.mark.parametrize("strategy", ["FedAvg", "Local"])
-def test_a_simulation_equals_the_sequential_engine(strategy, tmp_path, left):
-    pytest.importorskip("ray")
-    config = resolve([], [f"--strategy={strategy}", "--rounds=2", "--partitioner.num_clients=3"])
-    expected, found = both(config, tmp_path)
-    assert_same(expected, found, tmp_path)
-    assert left() == []
-
-
-@pytest.mark.flower
-def test_two_supernodes_equal_the_sequential_engine(remembering, tmp_path, left):
-    pytest.importorskip("flwr")
-    config = resolve([], [f"--strategy={remembering}", "--rounds=2", "--partitioner.num_clients=2"])
-    expected, found = both(config, tmp_path, deployment=True)
+@pytest.mark.parametrize(("deployment", "num_clients"), [(False, 3), (True, 2)], ids=["simulation", "supernodes"])
+def test_it_equals_the_sequential_engine(deployment, num_clients, remembering, tmp_path, left):
+    """Weights, memories, metrics, bytes and faults; a simulation shares processes, a SuperNode starts one a message."""
+    pytest.importorskip("flwr" if deployment else "ray")
+    config = resolve([], [f"--strategy={remembering}", "--rounds=2", f"--partitioner.num_clients={num_clients}"])
+    expected, found = both(config, tmp_path, deployment=deployment)
     assert_same(expected, found, tmp_path)
     assert [str(fault) for fault in found.history.faults] == ["client 1 in round 2: raised KeyError: 'no such thing'"]
     assert left() == []
