@@ -35,22 +35,23 @@ class _CenteredProduct(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, center, scale, share, there, keep = ctx.saved_tensors
-        grad = grad * there.unsqueeze(2)
         grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         grad_weight = torch.empty_like(weight)
         block, mask, scaled = torch.empty_like(x[0]), torch.empty_like(x[0]), weight * scale[:, None, None]
+        reached = grad.new_empty(grad.shape[1:])
         for group in range(x.size(0)):
+            torch.mul(grad[group], there[group].unsqueeze(1), out=reached)
             if keep is not None:
                 mask.copy_(keep[group])
             torch.sub(x[group], center[group], out=block)
             if grad_x is not None:
-                torch.mm(grad[group], scaled[group].t(), out=grad_x[group])
+                torch.mm(reached, scaled[group].t(), out=grad_x[group])
                 if keep is not None:
                     grad_x[group].mul_(mask)
                 _through_statistics(grad_x[group], block, scale[group], share[group])
             if keep is not None:
                 block.mul_(mask)
-            torch.mm(block.t(), grad[group], out=grad_weight[group])
+            torch.mm(block.t(), reached, out=grad_weight[group])
         return grad_x, grad_weight.mul_(scale[:, None, None]), None, None, None, None, None
 
 
