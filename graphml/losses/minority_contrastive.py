@@ -41,16 +41,30 @@ def minority_contrastive_loss(z: Tensor, labels: Tensor, tau: float = 0.2, gamma
     known = labels >= 0
     z, labels = F.normalize(z[known], dim=1), labels[known]
     counts = torch.bincount(labels)[labels].to(z.dtype) if labels.numel() else z.new_zeros(0)
-    same = (labels[:, None] == labels[None, :]).fill_diagonal_(False)
-    if not same.any():
-        return z.sum() * 0.0
-    scores = (z @ z.T / tau).fill_diagonal_(-torch.inf) - counts.log()  # each class's exponentials as their mean
-    log_share = scores.log_softmax(dim=1).masked_fill(~same, 0.0)
-    focal = (1 - log_share.exp()).clamp(min=1e-6).pow(gamma) if gamma else 1.0  # a root of 0 has no derivative
     anchors = counts > 1
-    mean = (focal * log_share).sum(1)[anchors] / (counts[anchors] - 1)
+    if not anchors.any():
+        return z.sum() * 0.0
+    # Each class's exponentials as their mean.
+    scores = torch.addmm(-counts.log(), z / tau, z.T).fill_diagonal_(-torch.inf)
+    sums = _focal_sums(scores, labels, gamma) if gamma else _plain_sums(scores, z, labels, counts, tau)
+    mean = sums[anchors] / (counts[anchors] - 1)
     loss: Tensor = -(mean / counts[anchors]).sum() / labels[anchors].unique().numel()
     return loss
+
+
+def _focal_sums(scores: Tensor, labels: Tensor, gamma: float) -> Tensor:
+    """Sum of the weighted logarithms over each anchor's class."""
+    same = (labels[:, None] == labels[None, :]).fill_diagonal_(False)
+    log_share = scores.log_softmax(dim=1).masked_fill(~same, 0.0)
+    focal = (1 - log_share.exp()).clamp(min=1e-6).pow(gamma)  # a root of 0 has no derivative
+    return (focal * log_share).sum(1)
+
+
+def _plain_sums(scores: Tensor, z: Tensor, labels: Tensor, counts: Tensor, tau: float) -> Tensor:
+    """The same without weights: a class's cosines add up to one with the sum of its rows, and no pair is looked at."""
+    total = z.new_zeros(int(labels.max()) + 1, z.size(1)).index_add(0, labels, z)
+    cosines = (z * (total[labels] - z)).sum(1) / tau
+    return cosines - (counts - 1) * (counts.log() + scores.logsumexp(dim=1))
 
 
 class MinorityContrastiveLoss(nn.Module):

@@ -13,14 +13,30 @@ from graphml.nn.edge_weights import AngularWeight
 from graphml.nn.gated_fusion import GatedFusion
 from graphml.nn.masked_autoencoder import MaskedGraphAutoencoder
 from graphml.nn.modalities import check_modalities, split_missing
-from graphml.nn.relation_conv import RelationConv
+from graphml.nn.relation_conv import RelationConv, relation_rows
 from graphml.nn.relation_norm import RelationNorm
 from graphml.nn.relation_transformer import RelationTransformer
 from graphml.nn.speaker_embedding import SpeakerEmbedding
-from graphml.ops import DialogueBatch, DialogueEdges, dialogue_edges
+from graphml.ops import DialogueBatch, DialogueEdges, SparsePattern, dialogue_edges
 from graphml.ops.dialogue_edges import pointers
 
 CONTEXT = "context"  # in the graph a modality like the others
+
+
+class Routes(NamedTuple):
+    """What all convolutions over a batch share: found once, for the modalities and for the masked pass alike.
+
+    Attributes:
+        pattern: The edges by relation and target, see `relation_rows`.
+        present: ``[N, R]`` whether a relation has an edge into a node; the utterance itself always is one.
+        known: For each modality ``[R N]`` whether one of those edges comes from an utterance that has it.
+        heard: For each modality ``[E]`` 1 for edges from an utterance that has it, and 0.
+    """
+
+    pattern: SparsePattern
+    present: Tensor
+    known: dict[str, Tensor]
+    heard: dict[str, Tensor]
 
 
 class EncodedDialogues(NamedTuple):
@@ -34,6 +50,7 @@ class EncodedDialogues(NamedTuple):
         hidden: ``[N, H]`` utterances after the graph, which are classified.
         attention: ``[N, R]`` weight of each relation in an utterance.
         dialogues: The batch itself.
+        routes: What the convolutions share.
     """
 
     x: Tensor
@@ -43,6 +60,7 @@ class EncodedDialogues(NamedTuple):
     hidden: Tensor
     attention: Tensor
     dialogues: DialogueBatch
+    routes: Routes
 
 
 class DERGCN(nn.Module):
@@ -154,13 +172,14 @@ class DERGCN(nn.Module):
         x, there = torch.cat([part for part, _ in split.values()], dim=1), {name: t for name, (_, t) in split.items()}
         edges, strength = self.graph(batch)
         weight: Tensor = self.edge_weight(x, edges) * strength
-        tokens, present = self._convolve(x, there, edges, weight, batch), self._relations_there(edges, x.size(0))
+        routes = self._routes(there, edges)
+        tokens, present = self._convolve(x, routes, edges, weight, batch), routes.present
         if self.transformer is None:
             fused, attention = tokens.sum(1), present / present.sum(1, keepdim=True)
         else:
             fused, attention = self.transformer(tokens, present)
         hidden = self.dropout(self.activation(fused + self.speaker(batch.speakers)))
-        return EncodedDialogues(x, there, edges, weight, hidden, attention, batch)
+        return EncodedDialogues(x, there, edges, weight, hidden, attention, batch, routes)
 
     def forward(self, batch: DialogueBatch) -> Tensor:
         """Logits ``[N, num_classes]`` of the batch's utterances."""
@@ -182,7 +201,7 @@ class DERGCN(nn.Module):
         edges = encoded.edges
 
         def encoder(x: Tensor, weight: Tensor) -> Tensor:
-            out: Tensor = self.activation(self._convolve(x, encoded.there, edges, weight, encoded.dialogues).sum(1))
+            out: Tensor = self.activation(self._convolve(x, encoded.routes, edges, weight, encoded.dialogues).sum(1))
             return out
 
         with contextlib.ExitStack() as stack:
@@ -190,7 +209,14 @@ class DERGCN(nn.Module):
                 if isinstance(module, RelationNorm):
                     stack.enter_context(module.untracked())  # evaluation sees no masked data
             return self.autoencoder.loss(
-                encoded.x, edges.edge_index, edges.relation, encoded.weight, encoder, generator, encoded.dialogues.batch
+                encoded.x,
+                edges.edge_index,
+                edges.relation,
+                encoded.weight,
+                encoder,
+                generator,
+                encoded.dialogues.batch,
+                encoded.routes.pattern,
             )
 
     def graph(self, batch: DialogueBatch) -> tuple[DialogueEdges, Tensor]:
@@ -221,32 +247,46 @@ class DERGCN(nn.Module):
         counts = torch.bincount(edge_index[1], minlength=batch.num_utterances)
         return DialogueEdges(edge_index[:, order], relation[order], pointers(counts)), strength[order]
 
+    def _routes(self, there: Mapping[str, Tensor], edges: DialogueEdges) -> Routes:
+        """Find what the convolutions of all modalities share."""
+        source, target = edges.edge_index
+        size, relations = edges.rowptr.numel() - 1, len(self.relation_names)
+        row = edges.relation * size + target
+        heard = {name: mask[source] for name, mask in there.items()}
+        if self.context is not None:
+            heard[CONTEXT] = torch.ones_like(row, dtype=torch.bool)
+        present = _reached(row, size * relations)
+        return Routes(
+            relation_rows(edges.edge_index, edges.relation, size, relations),
+            present.view(relations, size).t(),
+            {
+                name: _reached(row.masked_fill(~mask, size * relations), size * relations)
+                for name, mask in heard.items()
+            },
+            heard,
+        )
+
     def _convolve(
-        self, x: Tensor, there: Mapping[str, Tensor], edges: DialogueEdges, weight: Tensor, batch: DialogueBatch
+        self, x: Tensor, routes: Routes, edges: DialogueEdges, weight: Tensor, batch: DialogueBatch
     ) -> Tensor:
         """Representation of each utterance under each relation ``[N, R, H]``."""
-        source, target = edges.edge_index
-        shape = x.size(0), len(self.relation_names)
-        tokens, known = {}, {}
         parts = dict(zip(self.in_channels, x.split(list(self.in_channels.values()), dim=1), strict=True))
         if self.context is not None:
-            heard = self.dropout(torch.cat([x, self.speaker(batch.speakers)], dim=1))
-            parts[CONTEXT] = self.context(heard, batch.lengths)
-            there = {**there, CONTEXT: torch.ones_like(batch.speakers, dtype=torch.bool)}
+            said = self.dropout(torch.cat([x, self.speaker(batch.speakers)], dim=1))
+            parts[CONTEXT] = self.context(said, batch.lengths)
+        tokens = {}
         for name, conv in self.convs.items():
-            part, left = parts[name], weight * there[name][source]
-            means = cast(RelationConv | BottleneckConv, conv).per_relation(part, edges.edge_index, edges.relation, left)
-            tokens[name] = means.flatten(0, 1)
-            row = target * shape[1] + edges.relation
-            known[name] = x.new_zeros(shape).flatten().index_fill(0, row[there[name][source]], 1.0).bool()
-        fused: Tensor = self.fusion(tokens, known)[0]
-        return fused.view(*shape, -1)
+            means = cast(RelationConv | BottleneckConv, conv).per_relation(
+                parts[name], edges.edge_index, edges.relation, weight * routes.heard[name], routes.pattern
+            )
+            tokens[name] = means.transpose(0, 1).flatten(0, 1)  # relation by relation, as they lie in memory
+        fused: Tensor = self.fusion(tokens, routes.known)[0]
+        return fused.view(len(self.relation_names), x.size(0), -1).transpose(0, 1)
 
-    def _relations_there(self, edges: DialogueEdges, num_nodes: int) -> Tensor:
-        """Whether a relation has an edge into a node ``[N, R]``; the utterance itself always is one."""
-        there = torch.zeros(num_nodes * len(self.relation_names), dtype=torch.bool, device=edges.relation.device)
-        there.index_fill_(0, edges.edge_index[1] * len(self.relation_names) + edges.relation, True)
-        return there.view(num_nodes, len(self.relation_names))
+
+def _reached(row: Tensor, size: int) -> Tensor:
+    """Which of ``size`` rows are among these; ``size`` itself stands for none."""
+    return torch.zeros(size + 1, dtype=torch.bool, device=row.device).index_fill_(0, row, True)[:size]
 
 
 def relation_names(windows: Sequence[tuple[int, ...]], directed: bool, events: bool) -> list[str]:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from graphml.nn.relation_conv import RelationConv
+from graphml.ops import SparsePattern
 
 
 class BottleneckConv(nn.Module):
@@ -61,7 +62,12 @@ class BottleneckConv(nn.Module):
         nn.init.zeros_(self.conv.weight)
 
     def per_relation(
-        self, x: Tensor, edge_index: Tensor, relation: Tensor, edge_weight: Tensor | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        relation: Tensor,
+        edge_weight: Tensor | None = None,
+        pattern: SparsePattern | None = None,
     ) -> Tensor:
         """What each relation brings to each node; relation 0 brings the node itself.
 
@@ -70,6 +76,7 @@ class BottleneckConv(nn.Module):
             edge_index: ``[2, E]`` source and target of each edge.
             relation: ``[E]`` relation of each edge.
             edge_weight: ``[E]`` weights, not negative; default ones.
+            pattern: `relation_rows` of the edges, where it is at hand.
 
         Returns:
             ``[N, R, F_out]``; 0 where no edge of the relation enters the node, save in relation 0.
@@ -77,5 +84,5 @@ class BottleneckConv(nn.Module):
         value, gate = self.own(self.input_dropout(x)).chunk(2, dim=1)
         own = torch.tanh(value) * torch.sigmoid(gate)
         said = torch.tanh(self.view(self.dropout(own)))
-        heard = self.conv.per_relation(said, edge_index, relation, edge_weight)
+        heard = self.conv.per_relation(said, edge_index, relation, edge_weight, pattern)
         return torch.cat([own.unsqueeze(1), heard[:, 1:]], dim=1)

@@ -23,14 +23,33 @@ class ByteDropout(nn.Dropout):
         if not 0 <= self.threshold < 256:
             raise ValueError(f"p: expected a probability from 0 to 0.998, got {p}")
 
+    @property
+    def active(self) -> bool:
+        """Whether values are dropped: in training, where the probability is not 0."""
+        return self.training and bool(self.threshold)
+
+    @property
+    def factor(self) -> float:
+        """What kept values are multiplied with."""
+        return 256 / (256 - self.threshold)
+
+    def draw(self, shape: torch.Size, device: torch.device) -> Tensor:
+        """Draw which values to keep.
+
+        Args:
+            shape: Of the values.
+            device: Where they are.
+        """
+        size = shape.numel()
+        words = torch.empty(-(-size // 8), dtype=torch.int64, device=device).random_(-(2**63), None)
+        return words.view(torch.uint8)[:size].view(shape) >= self.threshold
+
     def forward(self, input: Tensor) -> Tensor:
         """Drop values in training.
 
         Args:
             input: Any shape.
         """
-        if not self.training or not self.threshold:
+        if not self.active:
             return input
-        words = torch.empty(-(-input.numel() // 8), dtype=torch.int64, device=input.device).random_(-(2**63), None)
-        bytes_ = words.view(torch.uint8)[: input.numel()].view(input.shape)
-        return input.masked_fill(bytes_ < self.threshold, 0.0) * (256 / (256 - self.threshold))
+        return input.masked_fill(~self.draw(input.shape, input.device), 0.0) * self.factor

@@ -51,4 +51,8 @@ class GatedFusion(nn.Module):
         scores = torch.cat([gate(value) for gate, value in zip(self.gates, values, strict=True)], dim=1)
         alone = ~present.any(dim=1, keepdim=True)
         shares = scores.masked_fill(~present & ~alone, -torch.inf).softmax(dim=1).masked_fill(~present, 0.0)
-        return torch.einsum("nm,nmf->nf", shares, torch.stack(values, dim=1)), shares
+        # One after the other: a product of many small matrices takes 4 times as long.
+        fused = values[0] * shares[:, :1]
+        for number, value in enumerate(values[1:], start=1):
+            fused = torch.addcmul(fused, value, shares[:, number : number + 1])
+        return fused, shares

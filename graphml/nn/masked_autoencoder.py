@@ -1,6 +1,7 @@
 """Self-supervision of a multi-relation graph: DER-GCN's masked graph autoencoder."""
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 
 from graphml.losses import scaled_cosine_error
 from graphml.nn.relation_conv import RelationConv
+from graphml.ops import SparsePattern, matrix_pattern
+from graphml.ops.sparse import edge_dot
 
 Encoder = Callable[[Tensor, Tensor], Tensor]
 
@@ -84,6 +87,7 @@ class MaskedGraphAutoencoder(nn.Module):
         encoder: Encoder,
         generator: torch.Generator,
         batch: Tensor | None = None,
+        pattern: SparsePattern | None = None,
     ) -> Tensor:
         """Mask, encode, reconstruct, compare.
 
@@ -95,6 +99,7 @@ class MaskedGraphAutoencoder(nn.Module):
             encoder: Function of node features ``[N, F]`` and edge weights ``[E]`` that returns ``[N, H]``.
             generator: Where the masks come from.
             batch: ``[N]`` dialogue of each node, ascending; default: one graph.
+            pattern: `relation_rows` of the edges, where it is at hand.
 
         Returns:
             Scalar loss; 0 for a graph too small to mask a node in.
@@ -106,7 +111,7 @@ class MaskedGraphAutoencoder(nn.Module):
         left = edge_weight.index_fill(0, edges, 0.0)
         hidden = encoder(self._masked(x, nodes, generator), left)
         hollow = self.bridge(hidden).index_fill(0, nodes, 0.0)
-        decoded = self.decoder(hollow, edge_index, relation, left, nodes)
+        decoded = self.decoder(hollow, edge_index, relation, left, nodes, pattern)
         # The target is not trained: else features that are all alike would make the error small.
         error = scaled_cosine_error(decoded, x.detach()[nodes], self.gamma)
         return error + self._edge_loss(hidden, edge_index, relation, edges, batch, generator)
@@ -142,15 +147,23 @@ class MaskedGraphAutoencoder(nn.Module):
         place = torch.rand(source.numel(), generator=generator, device=generator.device).to(hidden.device)
         other = start + (place * sizes[dialogue]).long().clamp(max=sizes[dialogue] - 1)
         size = hidden.size(0)
-        joined = (relation * size + edge_index[0]) * size + edge_index[1]
-        wrong = torch.isin((kind * size + source) * size + other, joined) | (other == source)
-        if not bool((~wrong).any()):
+        joined = ((relation * size + edge_index[0]) * size + edge_index[1]).sort().values
+        asked = (kind * size + source) * size + other
+        found = joined[torch.searchsorted(joined, asked).clamp(max=joined.numel() - 1)] == asked
+        right = (~found & (other != source)).nonzero().squeeze(1)
+        if not right.numel():
             return hidden.sum() * 0.0  # nothing masked, or everything joined
-        source, target, kind, other = source[~wrong], target[~wrong], kind[~wrong], other[~wrong]
-        left = hidden[source] * self.relation[kind]
-        scores = torch.cat([(left * hidden[end]).sum(1) for end in (target, other)])
-        truth = torch.cat([torch.ones_like(source), torch.zeros_like(source)]).to(scores.dtype)
+        row = (kind * size + source)[right]
+        scores = self._scores(hidden, row.repeat(2), torch.cat([target[right], other[right]]))
+        truth = torch.cat([torch.ones_like(row), torch.zeros_like(row)]).to(scores.dtype)
         return F.binary_cross_entropy_with_logits(scores, truth)
+
+    def _scores(self, hidden: Tensor, row: Tensor, end: Tensor) -> Tensor:
+        """Score of each pair, given by relation and source in one number and by target, in that order."""
+        left = (self.relation.unsqueeze(1) * hidden).flatten(0, 1)
+        pattern = matrix_pattern(row, end, left.size(0), hidden.size(0))
+        scores = edge_dot(pattern, left, hidden)  # no copy of the features for each pair
+        return torch.empty_like(scores).index_copy(0, cast(Tensor, pattern.perm).long(), scores)
 
     @staticmethod
     def _draw(size: int, rate: float, generator: torch.Generator, device: torch.device) -> Tensor:

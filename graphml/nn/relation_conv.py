@@ -6,7 +6,7 @@ from torch_geometric.nn.inits import glorot, zeros
 
 from graphml.nn.byte_dropout import ByteDropout
 from graphml.nn.relation_norm import RelationNorm
-from graphml.ops import matrix_pattern, segment_sum, spmm
+from graphml.ops import SparsePattern, centered_product, matrix_pattern, segment_sum, spmm
 
 
 class RelationConv(nn.Module):
@@ -85,6 +85,7 @@ class RelationConv(nn.Module):
         relation: Tensor,
         edge_weight: Tensor | None = None,
         nodes: Tensor | None = None,
+        pattern: SparsePattern | None = None,
     ) -> Tensor:
         """Convolve: the sum over relations of `per_relation`, the node itself and the bias.
 
@@ -94,21 +95,27 @@ class RelationConv(nn.Module):
             relation: ``[E]`` relation of each edge.
             edge_weight: ``[E]`` weights, not negative; default ones.
             nodes: ``[M]`` nodes to compute; default all.
+            pattern: `relation_rows` of the edges, where it is at hand.
 
         Returns:
             ``[N, F_out]``, or ``[M, F_out]``.
         """
-        # One product of all relations side by side: [N, R, F_out] is never held.
-        means = self._gather(x, edge_index, relation, edge_weight)
+        means = self._prepare(*self._gather(x, edge_index, relation, edge_weight, pattern))
         if nodes is not None:
             x, means = x[nodes], means[nodes]
+        # One product of all relations side by side: [N, R, F_out] is never held.
         out = means.flatten(1) @ self._weight().flatten(0, 1)
         if self.root is not None:
             out = out + x @ self.root
         return out if self.bias is None else out + self.bias
 
     def per_relation(
-        self, x: Tensor, edge_index: Tensor, relation: Tensor, edge_weight: Tensor | None = None
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        relation: Tensor,
+        edge_weight: Tensor | None = None,
+        pattern: SparsePattern | None = None,
     ) -> Tensor:
         """What each relation brings to each node: the weighted mean of its neighbours there, transformed.
 
@@ -117,35 +124,49 @@ class RelationConv(nn.Module):
             edge_index: ``[2, E]`` source and target of each edge.
             relation: ``[E]`` relation of each edge.
             edge_weight: ``[E]`` weights, not negative; default ones.
+            pattern: `relation_rows` of the edges, where it is at hand.
 
         Returns:
-            ``[N, R, F_out]``; 0 where no edge of the relation enters the node.
+            ``[N, R, F_out]``; 0 where no edge of the relation enters the node. In memory one relation after the other.
 
         Raises:
             ValueError: If ``relation`` is not one number from 0 to R - 1 for each edge.
         """
-        means = self._gather(x, edge_index, relation, edge_weight)
-        return torch.einsum("nri,rio->nro", means, self._weight())
+        means, there = self._gather(x, edge_index, relation, edge_weight, pattern)
+        if self.norm is None:
+            return (self._prepare(means, there).transpose(0, 1) @ self._weight()).transpose(0, 1)
+        keep = self.dropout.draw(means.transpose(0, 1).shape, x.device) if self.dropout.active else None
+        weight = self._weight() if keep is None else self._weight() * self.dropout.factor
+        with torch.no_grad():  # the product knows how they depend on the means
+            center, scale, share = self.norm.statistics(means.transpose(0, 1), there.t())
+        kept = None if keep is None else keep.transpose(0, 1)
+        return centered_product(means, weight, center, scale, share, there, kept).transpose(0, 1)
 
-    def _gather(self, x: Tensor, edge_index: Tensor, relation: Tensor, edge_weight: Tensor | None) -> Tensor:
-        """Weighted mean of each node's neighbours in each relation ``[N, R, F_in]``, normalised and dropped out."""
-        if relation.shape != edge_index.shape[1:] or (relation.numel() and int(relation.max()) >= self.num_relations):
-            raise ValueError(
-                f"relation: expected a number from 0 to {self.num_relations - 1} for each of the "
-                f"{edge_index.size(1)} edges, got shape {tuple(relation.shape)} up to {int(relation.max())}"
-            )
-        num_nodes = x.size(0)
-        # A window has an edge of nearly every relation into nearly every node: one row for each pair of them, dense.
-        row = edge_index[1] * self.num_relations + relation
-        weights = x.new_ones(row.numel()) if edge_weight is None else edge_weight.to(x.dtype)
-        pattern = matrix_pattern(row, edge_index[0], num_nodes * self.num_relations, num_nodes)
-        weights = pattern.in_order(weights)
-        total = segment_sum(weights.unsqueeze(1), pattern.rowptr)
-        mean = spmm(pattern, weights, x) / total.masked_fill(total == 0, 1)
-        mean = mean.view(num_nodes, self.num_relations, -1)
-        there = (total > 0).view(num_nodes, self.num_relations)
-        out: Tensor = self.dropout(mean if self.norm is None else self.norm(mean, there))
+    def _prepare(self, means: Tensor, there: Tensor) -> Tensor:
+        """Means ``[R, N, F_in]``, normalised and dropped out, as ``[N, R, F_in]``."""
+        means, there = means.transpose(0, 1), there.t()
+        out: Tensor = self.dropout(means if self.norm is None else self.norm(means, there))
         return out
+
+    def _gather(
+        self,
+        x: Tensor,
+        edge_index: Tensor,
+        relation: Tensor,
+        edge_weight: Tensor | None,
+        pattern: SparsePattern | None,
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted mean of each node's neighbours in each relation ``[R, N, F_in]``, and where there is one."""
+        num_nodes = x.size(0)
+        if pattern is None:
+            pattern = relation_rows(edge_index, relation, num_nodes, self.num_relations)
+        weights = x.new_ones(relation.numel()) if edge_weight is None else edge_weight.to(x.dtype)
+        weights = pattern.in_order(weights)
+        total = segment_sum(weights, pattern.rowptr)
+        # Shares of the edges and not of the sums, which are wide.
+        shares = weights * total.masked_fill(total == 0, 1).reciprocal()[pattern.target]
+        means = spmm(pattern, shares, x)
+        return means.view(self.num_relations, num_nodes, -1), (total > 0).view(self.num_relations, num_nodes)
 
     def _weight(self) -> Tensor:
         if self.coefficients is None:
@@ -154,3 +175,26 @@ class RelationConv(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, num_relations={self.num_relations})"
+
+
+def relation_rows(edge_index: Tensor, relation: Tensor, num_nodes: int, num_relations: int) -> SparsePattern:
+    """Pattern of the matrix ``[R N, N]`` with a row for each relation and target, those of a relation together.
+
+    A window has an edge of nearly every relation into nearly every node, so rows without one cost little.
+
+    Args:
+        edge_index: ``[2, E]`` source and target of each edge.
+        relation: ``[E]`` relation of each edge.
+        num_nodes: Nodes N.
+        num_relations: Relations R.
+
+    Raises:
+        ValueError: If ``relation`` is not one number from 0 to R - 1 for each edge.
+    """
+    if relation.shape != edge_index.shape[1:] or (relation.numel() and int(relation.max()) >= num_relations):
+        raise ValueError(
+            f"relation: expected a number from 0 to {num_relations - 1} for each of the "
+            f"{edge_index.size(1)} edges, got shape {tuple(relation.shape)} up to {int(relation.max())}"
+        )
+    row = relation.long() * num_nodes + edge_index[1]
+    return matrix_pattern(row, edge_index[0], num_relations * num_nodes, num_nodes)

@@ -49,18 +49,36 @@ class RelationNorm(nn.Module):
             messages: ``[N, R, F]``, 0 where there is none.
             there: ``[N, R]`` where there is one.
         """
+        mean, scale, _ = self.statistics(messages, there)
+        return (messages - mean) * (scale.unsqueeze(1) * there.unsqueeze(2))
+
+    def statistics(self, messages: Tensor, there: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What to normalise by; in training the running averages move.
+
+        Args:
+            messages: ``[N, R, F]``, 0 where there is none.
+            there: ``[N, R]`` where there is one.
+
+        Returns:
+            ``[R, F]`` what to subtract, ``[R]`` what to multiply with, and ``[R]`` one over the number of messages that
+            these were taken from, 0 where they are running averages.
+        """
         mean, var = self.get_buffer("running_mean"), self.get_buffer("running_var")
+        share = torch.zeros_like(var)
         if self.training:
-            mean, var = self._of_batch(messages, there.sum(0), mean, var)
-        scale = (var + 1e-5).rsqrt().unsqueeze(1)
-        return (messages - mean) * (scale * there.unsqueeze(2))
+            count = there.sum(0)
+            mean, var = self._of_batch(messages, count, mean, var)
+            share = (count > 1) / count.clamp(min=1).to(var)
+        return mean, (var + 1e-5).rsqrt(), share
 
     def _of_batch(self, messages: Tensor, count: Tensor, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
         """Statistics of the batch, and of the past where there are too few, which are then kept."""
         enough = count > 1
         total = count.clamp(min=1).unsqueeze(1)
         batch_mean = messages.sum(0) / total  # the others are 0
-        batch_var = (messages.square().sum(0) / total - batch_mean.square()).mean(1).clamp(min=0)
+        # Lengths of the messages rather than squares: no second buffer of their size.
+        square = torch.linalg.vector_norm(messages, dim=2).square().sum(0) / (total.squeeze(1) * self.channels)
+        batch_var = (square - batch_mean.square().mean(1)).clamp(min=0)
         if self.tracking:
             with torch.no_grad():
                 step = self.momentum * enough

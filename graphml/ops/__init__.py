@@ -1,6 +1,7 @@
 """Operators on tensors: sparse and relation products, Chebyshev bases, segments, log-sum-exp, dialogue edges."""
 
 from graphml.ops.angular_similarity import angular_similarity
+from graphml.ops.centered_product import centered_product
 from graphml.ops.chebyshev import chebyshev_basis
 from graphml.ops.chebyshev_filter import chebyshev_filter
 from graphml.ops.contrastive import contrastive_logsumexp
@@ -27,6 +28,7 @@ __all__ = [
     "SparsePattern",
     "adjacency_pattern",
     "angular_similarity",
+    "centered_product",
     "chebyshev_basis",
     "chebyshev_filter",
     "contrastive_logsumexp",
