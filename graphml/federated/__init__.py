@@ -45,6 +45,7 @@ from graphml.federated.partition import (
 from graphml.federated.protocols import PROTOCOLS, Protocol
 from graphml.federated.simulation import Result, Schedule, simulate
 from graphml.federated.strategy import Strategy
+from graphml.federated.uplink import Sealing, Uplink, UplinkStage
 from graphml.federated.weights import weighted_average
 
 __all__ = [
@@ -97,9 +98,12 @@ __all__ = [
     "Round",
     "Scaffold",
     "Schedule",
+    "Sealing",
     "SequentialEngine",
     "Strategy",
     "TooFewClientsError",
+    "Uplink",
+    "UplinkStage",
     "VectorisedEngine",
     "simulate",
     "weighted_average",

@@ -2,7 +2,6 @@
 
 import abc
 from collections.abc import Callable, Collection, Sequence
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -37,7 +36,7 @@ class Strategy(abc.ABC):
     """Rounds of exchange before the first round of training, in which all clients must answer; they are numbered from
     ``1 - preparation`` to 0."""
 
-    personalised: ClassVar[bool] = False
+    personalised: bool = False
     """Whether clients end up with models of their own, so that no global model can be evaluated for all."""
 
     def __init__(self, client_fraction: float = 1.0) -> None:
