@@ -104,7 +104,8 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> "tuple[Outcome, P
     if before.exists():
         if not options.resume:
             raise ValueError(f"--out: {folder} holds a run: add --resume or --overwrite, or choose another folder")
-        if yaml.safe_load(before.read_text()) != config | {"rounds": yaml.safe_load(before.read_text())["rounds"]}:
+        earlier = yaml.safe_load(before.read_text())
+        if earlier != config | {"rounds": earlier["rounds"]}:  # more rounds than before go on
             raise ValueError(f"--resume: the run in {folder} has another configuration; see its config.yaml")
     elif options.resume:
         raise ValueError(f"--resume: expected a run with a {CHECKPOINT} in {folder}, found none")

@@ -20,6 +20,7 @@ from graphml.federated.simulation import Result, simulate
 from graphml.federated.weights import Weights
 from graphml.io import atomic_write
 from graphml.plots import federation_curves, partition_bars
+from graphml.tasks.task import Task
 
 CHECKPOINT = "checkpoint.pt"
 FLOWER = ("flower", "flower-deployment")
@@ -119,7 +120,7 @@ def write_result(setup: Setup, result: Result, folder: Path, figures: bool) -> O
 
 def _final_metrics(setup: Setup, state: Weights) -> dict[str, float]:
     """Metrics that need all data at once, of the global model, or the mean of those of the clients' own models."""
-    if setup.server is None:
+    if setup.server is None or type(setup.task).final_metrics is Task.final_metrics:
         return {}
     batches = list(setup.server.data.batches("test"))
     if len(batches) != 1:  # mini-batches: none of them is all data

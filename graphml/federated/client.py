@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from graphml.federated.client_data import ClientData
 from graphml.federated.message import Message, under
 from graphml.federated.seeds import derived_seed, forked_random_state
-from graphml.federated.weights import Weights, weights_of
+from graphml.federated.weights import Weights, summed, weights_of
 from graphml.tasks.task import Task
 
 
@@ -146,9 +145,7 @@ class Client:
         self.task.load_state_dict(self.initial)
         self.task.prepare(self.data.everything("train"))
         told = {name: value for name, value in weights_of(self.task).items() if not value.equal(self.initial[name])}
-        self.memory = self.memory | {name: value for name, value in told.items() if self.is_personal(name)}
-        shared = {name: value for name, value in told.items() if not self.is_personal(name)}
-        return Message(shared, {"num_examples": self.data.num_examples("train")})
+        return Message(self.share(told), {"num_examples": self.data.num_examples("train")})
 
     def fit(self, request: Message) -> Message:
         """Train on the client's data.
@@ -212,9 +209,19 @@ class Client:
             end: Weights after it.
             metrics: What `train` measured.
         """
-        self.memory = self.memory | {name: value for name, value in end.items() if self.is_personal(name)}
-        shared = {name: value for name, value in end.items() if not self.is_personal(name)}
-        return Message(shared, {"num_examples": self.data.num_examples("train"), **metrics})
+        return Message(self.share(end), {"num_examples": self.data.num_examples("train"), **metrics})
+
+    def share(self, weights: Weights) -> Weights:
+        """Remember those of the weights that are personal.
+
+        Args:
+            weights: New weights by name.
+
+        Returns:
+            The others, which the server may see.
+        """
+        self.memory = self.memory | {name: value for name, value in weights.items() if self.is_personal(name)}
+        return {name: value for name, value in weights.items() if not self.is_personal(name)}
 
     def evaluate(self, request: Message) -> Message:
         """Count right and wrong predictions on the validation and test examples.
@@ -296,9 +303,5 @@ def count_examples(task: Task, data: ClientData, stage: str, network: nn.Module)
         The counts by name; none where the stage has no examples.
     """
     task.eval()
-    total: dict[str, Any] = {}
     with forked_random_state(0):
-        for batch in data.batches(stage):
-            for name, count in task.counts(network, batch, stage).items():
-                total[name] = total[name] + count if name in total else count
-    return total
+        return summed(task.counts(network, batch, stage) for batch in data.batches(stage))

@@ -10,7 +10,7 @@ from graphml.federated.client import Client
 from graphml.federated.faults import wrong_arrays
 from graphml.federated.message import Message, Scalar
 from graphml.federated.seeds import derived_seed
-from graphml.federated.weights import Weights
+from graphml.federated.weights import Weights, summed
 
 Replies = dict[int, Message]
 """Messages by the number of the client, in ascending order."""
@@ -113,11 +113,7 @@ class Strategy(abc.ABC):
             round: Number of the round.
             replies: The clients' answers.
         """
-        total: dict[str, Tensor] = {}
-        for reply in replies.values():
-            for name, count in reply.arrays.items():
-                total[name] = total[name] + count if name in total else count
-        return total
+        return summed(reply.arrays for reply in replies.values())
 
     def expected(self, round: int) -> Weights:
         """Arrays that an answer must have, as examples of their shapes and types; any other is refused.

@@ -1,6 +1,6 @@
 """Weights as dictionaries of tensors: what a federation averages, keeps and sends."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,19 @@ def weighted_average(states: Sequence[Weights], shares: Sequence[float]) -> Weig
             mean.add_(term.copy_(state[name]), alpha=share / total)
         out[name] = mean.to(first.dtype)
     return out
+
+
+def summed(parts: Iterable[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Sum by name.
+
+    Args:
+        parts: Tensors by name; one that lacks a name adds nothing to it.
+    """
+    total: dict[str, Tensor] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total[name] + value if name in total else value
+    return total
 
 
 def difference(end: Weights, start: Weights) -> Weights:

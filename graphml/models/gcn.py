@@ -5,6 +5,7 @@ import itertools
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from graphml.models.layer_widths import layer_widths
 from graphml.nn import Bias, FeatureLinear
 from graphml.ops import adjacency_pattern, spmm
 
@@ -35,10 +36,8 @@ class GCN(nn.Module):
         self, in_channels: int, num_classes: int, hidden_channels: int = 64, num_layers: int = 2, dropout: float = 0.5
     ) -> None:
         super().__init__()
-        if num_layers < 1:
-            raise ValueError(f"num_layers: expected an integer >= 1, got {num_layers}")
+        widths = layer_widths(in_channels, num_classes, hidden_channels, num_layers, dropout)
         self.dropout = dropout
-        widths = [in_channels, *[hidden_channels] * (num_layers - 1), num_classes]
         self.lins = nn.ModuleList(FeatureLinear(a, b, bias=False) for a, b in itertools.pairwise(widths))
         self.biases = nn.ModuleList(Bias(width) for width in widths[1:])
         self.reset_parameters()

@@ -53,7 +53,7 @@ class BottleneckConv(nn.Module):
         self.view = nn.Linear(out_channels, bottleneck)
         self.conv = RelationConv(bottleneck, out_channels, num_relations, root=False, bias=False, dropout=dropout)
         self.input_dropout, self.dropout = nn.Dropout(input_dropout), nn.Dropout(dropout)
-        nn.init.zeros_(self.conv.weight)
+        nn.init.zeros_(self.conv.weight)  # the parts have drawn theirs
 
     def reset_parameters(self) -> None:
         """Draw the weights anew; those of the relations start at 0."""

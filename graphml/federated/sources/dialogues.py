@@ -7,9 +7,8 @@ import torch
 from graphml.data import Utterance
 from graphml.data.conversation.datamodule import EmotionDataModule
 from graphml.federated.client_data import STAGES, DialoguesData
-from graphml.federated.partition import Items, Partition
-from graphml.federated.protocols import Protocol
-from graphml.federated.sources.source import Source, refuse_protocol, source_of
+from graphml.federated.partition import Items
+from graphml.federated.sources.source import Source, source_of
 
 SESSION = re.compile(r"^[A-Za-z]*\d+")
 """IEMOCAP names its dialogues by session first: Ses03F_impro05; other corpora likewise, or by one word alone."""
@@ -24,6 +23,8 @@ class DialogueSource(Source):
     Args:
         module: Data module of the conversations.
     """
+
+    kind = "conversations"
 
     def __init__(self, module: EmotionDataModule) -> None:
         self.module = module
@@ -41,17 +42,6 @@ class DialogueSource(Source):
         }
         return Items(len(self.numbers), self._labels(), groups=groups)
 
-    def deal(self, partition: Partition, protocol: Protocol | None, seed: int) -> None:
-        """Fix clients.
-
-        Args:
-            partition: Dialogues of each client.
-            protocol: None, or an error.
-            seed: Unused: the data module has drawn its split.
-        """
-        refuse_protocol(protocol, "conversations")
-        self.partition = partition
-
     def client_data(self, number: int) -> DialoguesData:
         """Dialogues of one client.
 
@@ -66,7 +56,8 @@ class DialogueSource(Source):
 
     def _data(self, chosen: list[int]) -> DialoguesData:
         conversations = self.module.conversations
-        index = {stage: [n for n in chosen if n in set(conversations.split(stage).tolist())] for stage in STAGES}
+        splits = {stage: set(conversations.split(stage).tolist()) for stage in STAGES}
+        index = {stage: [number for number in chosen if number in splits[stage]] for stage in STAGES}
         return DialoguesData(self.module.data, index, self.module.batch_size)
 
     def _first_utterances(self) -> list[int]:

@@ -5,9 +5,8 @@ from torch import Tensor
 
 from graphml.data.graph_set_datamodule import GraphSetDataModule
 from graphml.federated.client_data import STAGES, GraphsData
-from graphml.federated.partition import Items, Partition
-from graphml.federated.protocols import Protocol
-from graphml.federated.sources.source import Source, refuse_protocol, source_of
+from graphml.federated.partition import Items
+from graphml.federated.sources.source import Source, source_of
 
 
 class GraphSource(Source):
@@ -21,6 +20,8 @@ class GraphSource(Source):
         module: Data module of the graphs.
     """
 
+    kind = "graphs"
+
     def __init__(self, module: GraphSetDataModule) -> None:
         self.module = module
         self.graphs = module.graphs
@@ -28,17 +29,6 @@ class GraphSource(Source):
     def items(self) -> Items:
         """Graphs, with labels and domains."""
         return Items(len(self.graphs), self.module.labels, groups={"domain": self.module.domains})
-
-    def deal(self, partition: Partition, protocol: Protocol | None, seed: int) -> None:
-        """Fix clients.
-
-        Args:
-            partition: Graphs of each client.
-            protocol: None, or an error.
-            seed: Unused: the data module has drawn its split.
-        """
-        refuse_protocol(protocol, "graphs")
-        self.partition = partition
 
     def client_data(self, number: int) -> GraphsData:
         """Graphs of one client.

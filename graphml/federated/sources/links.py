@@ -6,9 +6,8 @@ from torch_geometric.data import Data
 
 from graphml.data import LinkDataModule
 from graphml.federated.client_data import STAGES, LinksData
-from graphml.federated.partition import Items, Partition
-from graphml.federated.protocols import Protocol
-from graphml.federated.sources.source import Source, refuse_protocol, source_of
+from graphml.federated.partition import Items
+from graphml.federated.sources.source import Source, source_of
 
 
 class LinkSource(Source):
@@ -26,6 +25,8 @@ class LinkSource(Source):
         module: Data module of the knowledge graph.
     """
 
+    kind = "triples"
+
     def __init__(self, module: LinkDataModule) -> None:
         self.module = module
 
@@ -33,17 +34,6 @@ class LinkSource(Source):
         """Triples, with their relations."""
         relations = self.module.data.edge_type
         return Items(len(relations), relations, groups={"relation": relations})
-
-    def deal(self, partition: Partition, protocol: Protocol | None, seed: int) -> None:
-        """Fix clients.
-
-        Args:
-            partition: Triples of each client.
-            protocol: None, or an error.
-            seed: Unused: the split is that of the data module.
-        """
-        refuse_protocol(protocol, "triples")
-        self.partition = partition
 
     def client_data(self, number: int) -> LinksData:
         """Triples of one client, and nothing of the others'.

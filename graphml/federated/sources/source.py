@@ -12,11 +12,16 @@ from graphml.federated.protocols import Protocol
 class Source(abc.ABC):
     """Items that can be dealt to clients, and the data that clients and server make of them."""
 
+    kind: str
+    """What the items are, in an error's words."""
+
+    partition: Partition
+    """Items of each client, once they are dealt."""
+
     @abc.abstractmethod
     def items(self) -> Items:
         """What a partitioner sees."""
 
-    @abc.abstractmethod
     def deal(self, partition: Partition, protocol: Protocol | None, seed: int) -> None:
         """Fix who holds what, and which examples are for training, validation and test.
 
@@ -26,8 +31,13 @@ class Source(abc.ABC):
             seed: Seed of that split.
 
         Raises:
-            ValueError: If the protocol is one of another kind of data.
+            ValueError: If the protocol is one of another kind of data: the published ones are of nodes.
         """
+        if protocol is not None:
+            raise ValueError(
+                f"protocol: expected none for {self.kind}, which their data module splits, got {protocol.name!r}"
+            )
+        self.partition = partition
 
     @abc.abstractmethod
     def client_data(self, number: int) -> ClientData:
@@ -64,17 +74,3 @@ def source_of(datamodule: Any) -> Source:
         TypeError: If data of this kind cannot be dealt to clients.
     """
     raise TypeError(f"data: expected a data module whose data can be dealt to clients, got {type(datamodule).__name__}")
-
-
-def refuse_protocol(protocol: Protocol | None, kind: str) -> None:
-    """Published protocols are of node classification; other data are split by their data modules.
-
-    Args:
-        protocol: The protocol, or none.
-        kind: What the data are.
-
-    Raises:
-        ValueError: If there is a protocol.
-    """
-    if protocol is not None:
-        raise ValueError(f"protocol: expected none for {kind}, which their data module splits, got {protocol.name!r}")

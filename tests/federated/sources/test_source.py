@@ -2,10 +2,13 @@
 
 import pytest
 import pytorch_lightning as pl
+import torch
 
-from graphml.federated import PROTOCOLS
+from graphml.federated import PROTOCOLS, Partition
 from graphml.federated.sources import source_of
-from graphml.federated.sources.source import refuse_protocol
+from graphml.federated.sources.dialogues import DialogueSource
+from graphml.federated.sources.graphs import GraphSource
+from graphml.federated.sources.links import LinkSource
 
 
 def test_other_data_are_refused():
@@ -13,7 +16,10 @@ def test_other_data_are_refused():
         source_of(pl.LightningDataModule())
 
 
-def test_protocols_are_of_nodes():
-    refuse_protocol(None, "graphs")
-    with pytest.raises(ValueError, match=r"protocol: expected none for graphs, .* got 'fs-g'"):
-        refuse_protocol(PROTOCOLS["fs-g"], "graphs")
+@pytest.mark.parametrize("kind", [DialogueSource, GraphSource, LinkSource])
+def test_protocols_are_of_nodes(kind):
+    source, partition = object.__new__(kind), Partition([torch.arange(2)], 2)
+    source.deal(partition, None, 0)
+    assert source.partition is partition
+    with pytest.raises(ValueError, match=rf"protocol: expected none for {kind.kind}, .* got 'fs-g'"):
+        source.deal(partition, PROTOCOLS["fs-g"], 0)
