@@ -155,7 +155,7 @@ def write_partition(setup: Setup, folder: Path, figures: bool = True) -> None:
 
 
 def _draw_curves(setup: Setup, result: Result, chosen: int, folder: Path) -> None:
-    metric = setup.schedule.monitor.removeprefix("val_")
+    metric = result.history.monitor.removeprefix("val_")
     rows = result.history.evaluated
     names = {"validation": f"val_{metric}", "test": f"test_{metric}"}
     curves = {

@@ -21,6 +21,7 @@ from graphml.federated.message import Message, taken_from
 from graphml.federated.strategy import Replies, Strategy
 from graphml.federated.weights import Weights, parameter_names, weighted_average
 from graphml.io import atomic_write
+from graphml.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Schedule:
     Args:
         evaluate_every: Rounds between two evaluations; the initial weights and the last round are evaluated as well.
         patience: Rounds without a better value of the monitored metric after which the run ends; None for none.
-        monitor: Metric that chooses the best round.
+        monitor: Metric that chooses the best round; default that which the task names, else the validation accuracy.
         min_clients: Fewest clients that must answer in a round; with fewer the run fails.
         checkpoint_every: Rounds between two checkpoints; there is one at the end as well.
 
@@ -40,7 +41,7 @@ class Schedule:
 
     evaluate_every: int = 1
     patience: int | None = None
-    monitor: str = "val_accuracy"
+    monitor: str | None = None
     min_clients: int = 1
     checkpoint_every: int = 10
 
@@ -49,6 +50,15 @@ class Schedule:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
+
+    def monitored(self, task: Task) -> str:
+        """The metric that chooses the best round.
+
+        Args:
+            task: What is trained.
+        """
+        named: str = getattr(task, "monitor", "val_accuracy")
+        return named if self.monitor is None else self.monitor
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ class Federation:
     ) -> None:
         self.strategy, self.clients, self.engine = strategy, clients, engine
         self.server, self.seed, self.schedule = server, seed, schedule
-        self.history = History(schedule.monitor)
+        self.history = History(schedule.monitored(clients[0].task))
         self.best_state: Weights = {}
         self.done = 0
         self._bytes = {"down": 0, "up": 0}

@@ -92,7 +92,7 @@ def run_on_flower(
             servers = _start_servers(processes, len(setup.clients), deployment, stop)
             _run_app(processes, servers, len(setup.clients), deployment, progress, stop)
             _check_status(processes, servers, failure)
-    return load_result(checkpoint, setup.schedule.monitor)
+    return load_result(checkpoint, setup.schedule.monitored(setup.task))
 
 
 def require_flower(ray: bool = True) -> None:
