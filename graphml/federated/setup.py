@@ -49,6 +49,7 @@ class Setup:
         partition: Who holds what.
         strategy: Server half of the algorithm.
         clients: The clients, made when needed.
+        local: How they train.
         server: The evaluator of the global weights; None where clients evaluate.
         protocol: Published protocol, or None.
         rounds: Rounds of training.
@@ -65,6 +66,7 @@ class Setup:
     partition: Partition
     strategy: Strategy
     clients: Sequence[Client]
+    local: LocalTraining
     server: Client | None
     protocol: Protocol | None
     rounds: int
@@ -165,6 +167,7 @@ def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:
         partition=partition,
         strategy=strategy,
         clients=LazyClients(make_client, len(partition)),
+        local=made.local,
         server=None if whole is None else Client(-1, task, whole, made.local, whole, seed, initial),
         protocol=protocol,
         rounds=made.rounds,

@@ -1,5 +1,6 @@
 """Figures: functions from plain tensors and arrays to matplotlib figures, one figure a file."""
 
+from graphml.plots.audit_chart import audit_chart
 from graphml.plots.confusion_matrix import confusion_matrix
 from graphml.plots.embedding_projection import embedding_projection
 from graphml.plots.federation_curves import federation_curves
@@ -14,6 +15,7 @@ from graphml.plots.training_curve import training_curve
 
 __all__ = [
     "Ratio",
+    "audit_chart",
     "confusion_matrix",
     "embedding_projection",
     "federation_curves",

@@ -2,7 +2,12 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graphml.study.runner import Plan
 
 DESCRIPTION = """\
 Run every variant of a study with every seed, each in a process of its own, and print the table: one row a seed, and
@@ -40,14 +45,24 @@ def build_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("config", metavar="CONFIG", type=Path, help="the study's YAML file")
-    parser.add_argument("--seeds", metavar="N", type=positive, default=5, help="how many seeds (default: 5)")
+    add_options(parser, seeds=5)
+    return parser
+
+
+def add_options(parser: argparse.ArgumentParser, seeds: int) -> None:
+    """Add the options that all commands have which repeat runs.
+
+    Args:
+        parser: The command's parser.
+        seeds: Default number of seeds.
+    """
+    parser.add_argument("--seeds", metavar="N", type=positive, default=seeds, help=f"how many seeds (default: {seeds})")
     parser.add_argument("--first-seed", metavar="K", type=_natural, default=0, help="the first of them (default: 0)")
     parser.add_argument("--variants", metavar="NAME", nargs="+", help="run only these (default: all)")
     parser.add_argument("--out", metavar="DIR", type=Path, help="folder of the results (default: runs/STUDY)")
     parser.add_argument("--jobs", metavar="N", type=positive, default=1, help="runs at a time (default: 1)")
     parser.add_argument("--overwrite", action="store_true", help="forget earlier rows of these variants")
     parser.add_argument("--data.root", dest="root", metavar="DIR", help="where the datasets are on this machine")
-    return parser
 
 
 def main(args: list[str]) -> int:
@@ -62,31 +77,55 @@ def main(args: list[str]) -> int:
     Raises:
         SystemExit: With status 0 after ``--help``, with status 2 if an argument is wrong.
     """
-    parser = build_parser()
-    options, overrides = parser.parse_known_args(args)
+    options, overrides = build_parser().parse_known_args(args)
     # Imported here so that --help and wrong options answer at once, without torch.
+    from graphml.study.runner import write_report
+
+    return carry_out("graphml study", options, overrides, write_report)
+
+
+def carry_out(
+    command: str,
+    options: argparse.Namespace,
+    overrides: list[str],
+    report: "Callable[[Plan], str]",
+    run: str | None = None,
+) -> int:
+    """Run what is missing of a study, and print what came of it.
+
+    Args:
+        command: Name of the command, for its errors.
+        options: Its options, with ``config``.
+        overrides: Options of every run.
+        report: Writes the tables and figures of the command, and returns what is printed.
+        run: Kind of run that the file must ask for; None for any.
+
+    Returns:
+        Exit status.
+    """
     from graphml.data import DatasetMissingError
     from graphml.study.planning import make_plan
-    from graphml.study.runner import run_study, write_report
+    from graphml.study.runner import run_study
 
     try:
         plan = make_plan(options, overrides)
+        if run is not None and plan.run != run:
+            raise ValueError(f"{options.config}: run: expected {run}, got {plan.run!r}: see graphml study")
         failed = run_study(plan)
     except DatasetMissingError as error:
         print(f"skipped: {options.config}: {error}", file=sys.stderr)
         return 3
     except (ValueError, FileNotFoundError) as error:
-        print(f"graphml study: error: {error}", file=sys.stderr)
+        print(f"{command}: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped: the same command goes on from here", file=sys.stderr)
         return 130
-    print(write_report(plan), end="")
+    print(report(plan), end="")
     print(f"written to {plan.out}", file=sys.stderr)
     if failed:
-        print(
-            f"{len(failed)} of {len(plan.configs) * len(plan.seeds)} runs failed: {', '.join(failed)}", file=sys.stderr
-        )
+        total = len(plan.configs) * len(plan.seeds)
+        print(f"{len(failed)} of {total} runs failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from graphml.study.audit import measure_audit, resolve_audit
 from graphml.study.federate import measure_federate, resolve_federate
 from graphml.study.fit import measure_fit, resolve_fit
 from graphml.study.results import Measurement
@@ -22,5 +23,9 @@ class RunKind(NamedTuple):
     measure: Callable[[dict[str, Any], Sequence[str], int, Path, bool], list[Measurement]]
 
 
-RUNS = {"fit": RunKind(resolve_fit, measure_fit), "federate": RunKind(resolve_federate, measure_federate)}
+RUNS = {
+    "fit": RunKind(resolve_fit, measure_fit),
+    "federate": RunKind(resolve_federate, measure_federate),
+    "audit": RunKind(resolve_audit, measure_audit),
+}
 """By the name that a study's file gives as ``run``."""
