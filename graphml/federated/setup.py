@@ -34,7 +34,7 @@ DEFAULT = {
     },
     "partitioner": {"class_path": "graphml.federated.LouvainPartitioner", "init_args": {"num_clients": 5}},
     "strategy": {"class_path": "graphml.federated.FedAvg"},
-    "local": {"epochs": 2},
+    "local": {"epochs": 2, "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.5}}},
 }
 """What is run where no file says otherwise. (As defaults of the parser these options would leak into other classes.)"""
 
