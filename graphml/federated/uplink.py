@@ -13,7 +13,7 @@ from graphml.federated.faults import wrong_arrays
 from graphml.federated.message import Message, taken_from, under
 from graphml.federated.seeds import derived_seed
 from graphml.federated.strategy import Replies, Strategy
-from graphml.federated.weights import Weights
+from graphml.federated.weights import Weights, parameter_names
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ class Sealing:
     start: Weights
     generator: torch.Generator
 
+    @property
+    def buffers(self) -> frozenset[str]:
+        """Names of the weights that no optimizer changes."""
+        task = self.client.task
+        return frozenset(task.state_dict()) - parameter_names(task)
+
 
 class UplinkStage:
     """Something that answers pass through on their way from the clients to the server. As it stands, nothing happens.
@@ -42,16 +48,26 @@ class UplinkStage:
 
     Attributes:
         memory: What the server's half remembers between rounds.
+        buffers: Names of the weights that no optimizer changes; the server's half knows them from `initialize` on.
     """
 
     hides: ClassVar[bool] = False
     """Whether the server cannot open a single answer, only combine them all."""
 
-    mixins: ClassVar[tuple[type, ...]] = ()
+    mixins: tuple[type, ...] = ()
     """Classes that the client's class is derived from, before its own: a stage that changes the training itself."""
 
     def __init__(self) -> None:
         self.memory: dict[str, Tensor] = {}
+        self.buffers: frozenset[str] = frozenset()
+
+    def initialize(self, buffers: frozenset[str]) -> None:
+        """Server's half: begin, and remember nothing of another run.
+
+        Args:
+            buffers: Names of the weights that no optimizer changes.
+        """
+        self.memory, self.buffers = {}, buffers
 
     def seal(self, answer: Message, sealing: Sealing) -> Message:
         """Client's half.
@@ -89,7 +105,7 @@ class UplinkStage:
         """Server's half for all answers of a round, before the algorithm sees them.
 
         Args:
-            answers: Opened answers that passed the checks.
+            answers: Answers that passed the checks, opened by this stage and those after it.
             shared: Global weights that the clients were sent.
 
         Returns:
@@ -157,7 +173,7 @@ class Uplink(Strategy):
         self.inner.initialize(state, num_clients, trained)
         self.trained = self.inner.trained
         for stage in self.stages:
-            stage.memory = {}
+            stage.initialize(frozenset(state) - self.trained)
 
     def sample(self, round: int, clients: Sequence[int], seed: int) -> list[int]:
         """Draw the clients of a round, as the algorithm does.
@@ -179,16 +195,16 @@ class Uplink(Strategy):
         return self.inner.configure_fit(round, clients)
 
     def aggregate_fit(self, round: int, replies: Replies) -> None:
-        """Open and combine the answers, and give them to the algorithm.
+        """Open and combine the answers, stage by stage, and give them to the algorithm.
 
         Args:
             round: Number of the round.
             replies: Answers that passed the checks.
         """
         if round > 0:
-            replies = {number: self._opened(round, reply) for number, reply in replies.items()}
-            for stage in reversed(self.stages):
-                replies = stage.combine(replies, self.inner.state)
+            for stage, expected in self._undone(round):
+                opened = {number: stage.open(reply, expected) for number, reply in replies.items()}
+                replies = stage.combine(opened, self.inner.state)
         self.inner.aggregate_fit(round, replies)
 
     def configure_evaluate(self, round: int, clients: Sequence[int]) -> dict[int, Message]:
@@ -240,9 +256,12 @@ class Uplink(Strategy):
             out.append(stage.wire(out[-1]))
         return out
 
+    def _undone(self, round: int) -> list[tuple[UplinkStage, Weights]]:
+        """The stages from the last to the first, each with the arrays that it was given to seal."""
+        return list(zip(reversed(self.stages), reversed(self._wired(round)[:-1]), strict=True))
+
     def _opened(self, round: int, reply: Message) -> Message:
-        wired = self._wired(round)
-        for stage, expected in zip(reversed(self.stages), reversed(wired[:-1]), strict=True):
+        for stage, expected in self._undone(round):
             reply = stage.open(reply, expected)
         return reply
 
