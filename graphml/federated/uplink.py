@@ -98,6 +98,9 @@ class UplinkStage:
         Args:
             answer: A sealed answer whose arrays are those of `wire`.
             expected: Arrays that the opened one must have, as examples of shape and type.
+
+        Raises:
+            ValueError: If it cannot be opened; the client's answer is not used then.
         """
         return answer
 
@@ -247,7 +250,10 @@ class Uplink(Strategy):
         reason = None if wired[-1] is wired[0] else wrong_arrays(reply, wired[-1])
         if reason is not None or any(stage.hides for stage in self.stages):
             return reason
-        return self.inner.check(round, self._opened(round, reply))
+        try:
+            return self.inner.check(round, self._opened(round, reply))
+        except ValueError as error:
+            return f"sent what cannot be opened: {error}"
 
     def _wired(self, round: int) -> list[Weights]:
         """Arrays before the first stage, after it, after the second, and so on."""

@@ -5,6 +5,7 @@ from graphml.federated.compression.quantisation import (
     DeterministicQuantisation,
     StochasticQuantisation,
 )
+from graphml.federated.compression.top_k import TopK
 from graphml.federated.compression.updates import Updates
 from graphml.federated.compression.weighting import ByExamples, ByInverseError, Weighting
 
@@ -14,6 +15,7 @@ __all__ = [
     "ClippedQuantisation",
     "DeterministicQuantisation",
     "StochasticQuantisation",
+    "TopK",
     "Updates",
     "Weighting",
 ]
