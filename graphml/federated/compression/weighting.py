@@ -1,12 +1,12 @@
 """What each client's tensor counts in an average of quantised answers."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from graphml.federated.message import Message
+from graphml.federated.one_answer import one_answer, with_examples
 from graphml.federated.strategy import Replies
 from graphml.federated.weights import Weights, weighted_average
 
@@ -57,7 +57,7 @@ class ByInverseError(Weighting):
         Args:
             answers: Opened answers.
         """
-        used = {number: answer for number, answer in answers.items() if answer.metrics["num_examples"] > 0}
+        used = with_examples(answers)
         if not used:
             return answers
         told = list(used.values())
@@ -68,7 +68,7 @@ class ByInverseError(Weighting):
             quantised = key in told[0].metrics
             shares = inverse([answer.metrics[key] for answer in told]) if quantised else examples
             mean |= weighted_average([{name: answer.arrays[name]} for answer in told], shares)
-        return {min(used): Message(mean, _averaged([answer.metrics for answer in told], examples))}
+        return one_answer(used, mean)
 
 
 def inverse(errors: Sequence[float]) -> list[float]:
@@ -80,15 +80,6 @@ def inverse(errors: Sequence[float]) -> list[float]:
     exact = torch.tensor(errors, dtype=torch.float64)
     shares = (exact == 0).double() if bool((exact == 0).any()) else exact.min() / exact
     return [float(share) for share in shares / shares.sum()]
-
-
-def _averaged(metrics: Sequence[Mapping[str, float]], examples: Sequence[float]) -> dict[str, float]:
-    """Metrics of one answer for all: means by examples, and the sum of these."""
-    names = [name for name in metrics[0] if not name.startswith(f"{SQUARED_ERROR}/")]
-    total = sum(examples)
-    pairs = list(zip(metrics, examples, strict=True))
-    mean = {name: sum(each.get(name, 0.0) * count for each, count in pairs) / total for name in names}
-    return mean | {"num_examples": total}
 
 
 def as_metrics(names: Sequence[str], errors: Tensor) -> dict[str, float]:

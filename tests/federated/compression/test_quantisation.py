@@ -189,7 +189,7 @@ def test_an_average_by_inverse_error_is_numpys():
     np.testing.assert_allclose(found.arrays["w"], np.average(first, axis=0, weights=[2, 2 / 3]))
     np.testing.assert_allclose(found.arrays["running_var"], np.average(second, axis=0, weights=[1, 3]))
     assert found.arrays["count"] == 0
-    assert found.metrics == {"num_examples": 4.0, "loss": 0.75}
+    assert found.metrics == {"num_examples": 4.0, "loss": 0.75, "squared_error/w": 1.25}
     assert ByInverseError().combine({9: nobody}) == {9: nobody}
     assert ByExamples().combine(answers) is answers
 
