@@ -40,6 +40,19 @@ def wrong_arrays(reply: object, expected: Mapping[str, Tensor]) -> str | None:
     Returns:
         The first thing that is wrong; None if nothing is.
     """
+    return wrong_shapes(reply, expected) or (_wrong_weight(reply) if isinstance(reply, Message) else None)
+
+
+def wrong_shapes(reply: object, expected: Mapping[str, Tensor]) -> str | None:
+    """Compare the arrays of an answer with those that were asked for, as `wrong_arrays` does, and nothing else.
+
+    Args:
+        reply: The answer.
+        expected: Arrays that it must have, and no others, as examples of shape and type.
+
+    Returns:
+        The first thing that is wrong; None if nothing is.
+    """
     if not isinstance(reply, Message):
         return f"answered with {type(reply).__name__}, no message"
     missing, unknown = sorted(expected.keys() - reply.arrays.keys()), sorted(reply.arrays.keys() - expected.keys())
@@ -50,7 +63,7 @@ def wrong_arrays(reply: object, expected: Mapping[str, Tensor]) -> str | None:
         if array.shape != like.shape or array.dtype != like.dtype:
             got = f"{list(array.shape)} of {array.dtype}"
             return f"sent {name} of shape {got}, expected {list(like.shape)} of {like.dtype}"
-    return not_finite(reply) or _wrong_weight(reply)
+    return not_finite(reply)
 
 
 def not_finite(reply: Message) -> str | None:

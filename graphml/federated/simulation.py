@@ -15,7 +15,7 @@ from tqdm import tqdm
 from graphml.federated.client import Client
 from graphml.federated.engines.engine import Engine
 from graphml.federated.engines.in_process import SequentialEngine
-from graphml.federated.faults import Fault, TooFewClientsError, not_finite
+from graphml.federated.faults import Fault, TooFewClientsError, not_finite, wrong_shapes
 from graphml.federated.history import History, Round, fault_report
 from graphml.federated.message import Message, taken_from
 from graphml.federated.strategy import Replies, Strategy
@@ -209,6 +209,8 @@ class Federation:
     def _train(self, number: int) -> Replies:
         everyone = range(len(self.clients))
         drawn = self.strategy.sample(number, everyone, self.seed) if number > 0 else list(everyone)
+        if number > 0:
+            drawn = self.strategy.before_fit(number, drawn, self._ask)
         requests = self.strategy.configure_fit(number, drawn)
         replies = self._exchange("fit", requests, lambda reply: self.strategy.check(number, reply))
         fewest = self.schedule.min_clients if number > 0 else len(requests)
@@ -218,8 +220,12 @@ class Federation:
             raise TooFewClientsError(
                 f"round {number}: {len(replies)} of {len(requests)} clients gave a usable answer, {wanted}\n{told}"
             )
-        self.strategy.aggregate_fit(number, replies)
+        aggregated = self.strategy.after_fit(number, replies, self._ask) if number > 0 else replies
+        self.strategy.aggregate_fit(number, aggregated)
         return replies
+
+    def _ask(self, requests: dict[int, Message], expected: Weights) -> Replies:
+        return self._exchange("assist", requests, lambda reply: wrong_shapes(reply, expected))
 
     def _evaluate(self, number: int) -> dict[str, float]:
         if self.server is not None and not self.strategy.personalised:

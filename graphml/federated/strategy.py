@@ -15,6 +15,9 @@ from graphml.federated.weights import Weights, summed
 Replies = dict[int, Message]
 """Messages by the number of the client, in ascending order."""
 
+Ask = Callable[[dict[int, Message], Weights], Replies]
+"""From requests, and examples of the arrays that an answer must have, to the answers of those clients that gave one."""
+
 
 class Strategy(abc.ABC):
     """What the server asks of its clients, and what it makes of their answers.
@@ -75,6 +78,19 @@ class Strategy(abc.ABC):
         generator = torch.Generator().manual_seed(derived_seed(seed, round, -2))
         return sorted(clients[place] for place in torch.randperm(len(clients), generator=generator)[:size].tolist())
 
+    def before_fit(self, round: int, clients: Sequence[int], ask: Ask) -> list[int]:
+        """What comes before the training of a round; nothing, as a rule.
+
+        Args:
+            round: Number of the round, from 1.
+            clients: Numbers of the clients that were drawn.
+            ask: Asks some of them for something beside training.
+
+        Returns:
+            Those of them that train.
+        """
+        return list(clients)
+
     @abc.abstractmethod
     def configure_fit(self, round: int, clients: Sequence[int]) -> dict[int, Message]:
         """Messages that start a round.
@@ -86,6 +102,19 @@ class Strategy(abc.ABC):
         Returns:
             A message for each; ``config`` holds the ``round``.
         """
+
+    def after_fit(self, round: int, replies: Replies, ask: Ask) -> Replies:
+        """What comes between the training of a round and its aggregation; nothing, as a rule.
+
+        Args:
+            round: Number of the round, from 1.
+            replies: Answers that passed ``check``.
+            ask: Asks some of these clients for something beside training.
+
+        Returns:
+            Answers to aggregate.
+        """
+        return replies
 
     @abc.abstractmethod
     def aggregate_fit(self, round: int, replies: Replies) -> None:

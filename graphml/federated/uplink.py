@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -12,110 +11,11 @@ from graphml.federated.client import Client
 from graphml.federated.faults import wrong_arrays
 from graphml.federated.message import Message, taken_from, under
 from graphml.federated.seeds import derived_seed
-from graphml.federated.strategy import Replies, Strategy
-from graphml.federated.weights import Weights, parameter_names
+from graphml.federated.strategy import Ask, Replies, Strategy
+from graphml.federated.uplink_stage import Sealing, UplinkStage
+from graphml.federated.weights import Weights
 
-
-@dataclass(frozen=True)
-class Sealing:
-    """What a stage knows at the client when it seals an answer.
-
-    Attributes:
-        client: The client; a stage may remember something in its ``memory``, under a name of its own.
-        request: What the server had sent.
-        start: Weights that training started from.
-        generator: Where the stage draws from; its seed is of this run, round, client and stage.
-    """
-
-    client: Client
-    request: Message
-    start: Weights
-    generator: torch.Generator
-
-    @property
-    def buffers(self) -> frozenset[str]:
-        """Names of the weights that no optimizer changes."""
-        task = self.client.task
-        return frozenset(task.state_dict()) - parameter_names(task)
-
-
-class UplinkStage:
-    """Something that answers pass through on their way from the clients to the server. As it stands, nothing happens.
-
-    Its halves are `seal` (and `mixins`) at the client, and `open` and `combine` at the server. A stage is made in each
-    process of a federation from the same options, so it keeps nothing that is drawn in its constructor; what the
-    server's half remembers stands in ``memory``, what the client's half remembers in the client's.
-
-    Attributes:
-        memory: What the server's half remembers between rounds.
-        buffers: Names of the weights that no optimizer changes; the server's half knows them from `initialize` on.
-    """
-
-    hides: ClassVar[bool] = False
-    """Whether the server cannot open a single answer, only combine them all."""
-
-    mixins: tuple[type, ...] = ()
-    """Classes that the client's class is derived from, before its own: a stage that changes the training itself."""
-
-    def __init__(self) -> None:
-        self.memory: dict[str, Tensor] = {}
-        self.buffers: frozenset[str] = frozenset()
-
-    def initialize(self, buffers: frozenset[str]) -> None:
-        """Server's half: begin, and remember nothing of another run.
-
-        Args:
-            buffers: Names of the weights that no optimizer changes.
-        """
-        self.memory, self.buffers = {}, buffers
-
-    def seal(self, answer: Message, sealing: Sealing) -> Message:
-        """Client's half.
-
-        Args:
-            answer: What the stages before made of the client's answer.
-            sealing: Who seals it, and in answer to what.
-
-        Returns:
-            What is sent, or passed to the next stage.
-        """
-        return answer
-
-    def wire(self, expected: Weights) -> Weights:
-        """Arrays of a sealed answer.
-
-        Args:
-            expected: Arrays of an answer before it is sealed, as examples of shape and type.
-
-        Returns:
-            Arrays of a sealed one; the same object where sealing does not change shapes, types and names.
-        """
-        return expected
-
-    def open(self, answer: Message, expected: Weights) -> Message:
-        """Server's half for one answer: undo what sealing did to its form.
-
-        Args:
-            answer: A sealed answer whose arrays are those of `wire`.
-            expected: Arrays that the opened one must have, as examples of shape and type.
-
-        Raises:
-            ValueError: If it cannot be opened; the client's answer is not used then.
-        """
-        return answer
-
-    def combine(self, answers: Replies, shared: Weights) -> Replies:
-        """Server's half for all answers of a round, before the algorithm sees them.
-
-        Args:
-            answers: Answers that passed the checks, opened by this stage and those after it.
-            shared: Global weights that the clients were sent.
-
-        Returns:
-            Answers for the algorithm: all or some of them, or a single one that stands for all. (A weighted average
-            of one answer is that answer.)
-        """
-        return answers
+__all__ = ["Sealing", "Uplink", "UplinkStage", "through"]
 
 
 class Uplink(Strategy):
@@ -127,15 +27,18 @@ class Uplink(Strategy):
 
     Args:
         strategy: The algorithm.
-        stages: At least one stage.
+        stages: At least one stage; one that hides answers is the last.
 
     Raises:
-        ValueError: If there is no stage.
+        ValueError: If there is no stage, or a hidden answer would be sealed again.
     """
 
     def __init__(self, strategy: Strategy, stages: list[UplinkStage]) -> None:
         if not stages:
             raise ValueError("stages: expected at least one, got none")
+        early = [type(stage).__name__ for stage in stages[:-1] if stage.hides]
+        if early:
+            raise ValueError(f"stages: expected {early[0]} to be the last, for nothing else can open what it hides")
         self.inner, self.stages = strategy, list(stages)
         super().__init__(strategy.client_fraction)
         self.client = through(strategy.client, self.stages)
@@ -188,14 +91,42 @@ class Uplink(Strategy):
         """
         return self.inner.sample(round, clients, seed)
 
+    def before_fit(self, round: int, clients: Sequence[int], ask: Ask) -> list[int]:
+        """What the algorithm and the stages need before training.
+
+        Args:
+            round: Number of the round.
+            clients: Numbers of the clients that were drawn.
+            ask: Asks some of them for something beside training.
+        """
+        clients = self.inner.before_fit(round, clients, ask)
+        for place, stage in enumerate(self.stages):
+            clients = stage.before_fit(round, clients, _to_stage(place, ask))
+        return list(clients)
+
     def configure_fit(self, round: int, clients: Sequence[int]) -> dict[int, Message]:
-        """The algorithm's messages.
+        """The algorithm's messages, with what the stages add.
 
         Args:
             round: Number of the round.
             clients: Numbers of the clients.
         """
-        return self.inner.configure_fit(round, clients)
+        requests = self.inner.configure_fit(round, clients)
+        for stage in self.stages if round > 0 else ():
+            requests = stage.address(requests)
+        return requests
+
+    def after_fit(self, round: int, replies: Replies, ask: Ask) -> Replies:
+        """What the stages need after training.
+
+        Args:
+            round: Number of the round.
+            replies: Sealed answers.
+            ask: Asks some of these clients for something beside training.
+        """
+        for place, stage in reversed(list(enumerate(self.stages))):
+            replies = stage.after_fit(round, replies, _to_stage(place, ask))
+        return replies
 
     def aggregate_fit(self, round: int, replies: Replies) -> None:
         """Open and combine the answers, stage by stage, and give them to the algorithm.
@@ -272,10 +203,31 @@ class Uplink(Strategy):
         return reply
 
 
+def _to_stage(place: int, ask: Ask) -> Ask:
+    """Asks the client's half of one stage."""
+
+    def asked(requests: dict[int, Message], expected: Weights) -> Replies:
+        named = {
+            number: Message(request.arrays, request.metrics, request.config | {"stage": place})
+            for number, request in requests.items()
+        }
+        return ask(named, expected)
+
+    return asked
+
+
 class _Sealed:
     """Mixed into a client's class: seals what it sends after training."""
 
     stages: ClassVar[Sequence[UplinkStage]] = ()
+
+    def assist(self, request: Message) -> Message:
+        """Answer what a stage asks beside training.
+
+        Args:
+            request: The server's message; ``config`` holds the number of the ``stage``.
+        """
+        return self.stages[int(request.config["stage"])].assist(request, self)  # type: ignore[arg-type]
 
     def finish(self, request: Message, start: Weights, end: Weights, metrics: dict[str, float]) -> Message:
         """Remember what is personal, and seal the rest for the server.

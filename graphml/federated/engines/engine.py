@@ -21,7 +21,7 @@ class Engine(abc.ABC):
         """Let clients answer.
 
         Args:
-            call: ``describe``, ``fit`` or ``evaluate``.
+            call: Name of the client's method: ``describe``, ``fit``, ``evaluate`` or ``assist``.
             clients: All clients.
             requests: A message for each of some clients, by number.
 

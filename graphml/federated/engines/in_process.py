@@ -55,7 +55,7 @@ class InProcessEngine(Engine):
         """One client's answer.
 
         Args:
-            call: ``describe``, ``fit`` or ``evaluate``.
+            call: Name of the client's method: ``describe``, ``fit``, ``evaluate`` or ``assist``.
             client: The client.
             request: The server's message.
 
@@ -101,7 +101,7 @@ class SequentialEngine(InProcessEngine):
         """Let clients answer.
 
         Args:
-            call: ``describe``, ``fit`` or ``evaluate``.
+            call: Name of the client's method: ``describe``, ``fit``, ``evaluate`` or ``assist``.
             clients: All clients.
             requests: A message for each of some clients.
         """

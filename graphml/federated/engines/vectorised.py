@@ -56,7 +56,7 @@ class VectorisedEngine(InProcessEngine):
         """Let clients answer.
 
         Args:
-            call: ``describe``, ``fit`` or ``evaluate``.
+            call: Name of the client's method: ``describe``, ``fit``, ``evaluate`` or ``assist``.
             clients: All clients.
             requests: A message for each of some clients.
 
@@ -69,9 +69,11 @@ class VectorisedEngine(InProcessEngine):
         reason = why_not([client for client, _ in asked])
         if reason is not None:
             raise ValueError(f"engine: expected clients to which the vectorised one applies, but {reason}")
-        if call == "describe":
-            return {client.number: self.answer(call, client, request) for client, request in asked}
-        return self._fit(asked) if call == "fit" else self._evaluate(asked)
+        if call == "fit":
+            return self._fit(asked)
+        if call == "evaluate":
+            return self._evaluate(asked)
+        return {client.number: self.answer(call, client, request) for client, request in asked}
 
     def _fit(self, asked: Sequence[tuple[Client, Message]]) -> Answers:
         begun = {client.number: self.attempt(client, request, _begin, client, request) for client, request in asked}

@@ -142,7 +142,7 @@ def scene(request) -> tuple[int, list[int], float]:
 
 @pytest.mark.parametrize("attack", [SignFlip, GaussianNoise])
 def test_hostile_clients_ruin_the_mean_and_not_the_robust_averages(scene, attack):
-    """Clients that pull to one side do not break medians and trimmed means, but bias them, the more the more they are."""
+    """Clients that pull to one side do not break medians and trimmed means, but they bias them."""
     clients, hostile, accuracy = scene
     biased = 0.2 if attack is SignFlip and clients == 10 else 0.08
     assert accuracy > 0.85

@@ -42,6 +42,16 @@ def fit(message: FlowerMessage, context: Context) -> FlowerMessage:
     return FlowerMessage(_answer("fit", message.content, context), reply_to=message)
 
 
+def assist(message: FlowerMessage, context: Context) -> FlowerMessage:
+    """Let the node's client do what a round needs beside training.
+
+    Args:
+        message: A request of `FlowerEngine`.
+        context: Its node, and what the client remembers.
+    """
+    return FlowerMessage(_answer("assist", message.content, context), reply_to=message)
+
+
 def evaluate(message: FlowerMessage, context: Context) -> FlowerMessage:
     """Let the node's client evaluate.
 
@@ -143,5 +153,6 @@ app = ClientApp()
 app.train()(fit)
 app.evaluate()(evaluate)
 app.query("describe")(describe)
+app.query("assist")(assist)
 app.query("partition")(partition)
 app.query("memory")(memory)

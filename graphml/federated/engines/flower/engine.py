@@ -22,7 +22,7 @@ from graphml.federated.faults import Fault
 from graphml.federated.message import Message
 from graphml.federated.weights import Weights
 
-KINDS = {"describe": "query.describe", "fit": "train", "evaluate": "evaluate"}
+KINDS = {"describe": "query.describe", "assist": "query.assist", "fit": "train", "evaluate": "evaluate"}
 """Flower's name of each call."""
 
 PULL_INTERVAL = 0.1  # seconds between two looks for answers
@@ -55,7 +55,7 @@ class FlowerEngine(Engine):
         """Let clients answer.
 
         Args:
-            call: ``describe``, ``fit`` or ``evaluate``.
+            call: Name of the client's method: ``describe``, ``fit``, ``evaluate`` or ``assist``.
             clients: All clients; only their number matters here.
             requests: A message for each of some clients.
 
