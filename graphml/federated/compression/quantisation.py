@@ -2,6 +2,7 @@
 
 import abc
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,25 +37,26 @@ def clipping_scale(values: Tensor, bits: int) -> float:
     Returns:
         The scale; 0 where all values are 0.
     """
-    magnitudes = values.detach().double().abs().view(-1)
-    scale = float(magnitudes.mean()) if magnitudes.numel() else 0.0
+    magnitudes = np.sort(values.detach().double().abs().view(-1).numpy())
+    scale = float(magnitudes.mean()) if magnitudes.size else 0.0
     magnitudes = magnitudes[magnitudes > 0]
-    slope = 4.0**-bits / 3
-    previous = scale
+    slope, previous = 4.0**-bits / 3, scale
+    sums = np.append(np.cumsum(magnitudes[::-1])[::-1], 0.0)  # of all from a place on
     for _ in range(MAX_STEPS):
-        outside = magnitudes[magnitudes > scale]
-        if not outside.numel():
+        inside = int(np.searchsorted(magnitudes, scale, side="right"))
+        outside = magnitudes.size - inside
+        if not outside:
             return scale
-        inside = magnitudes.numel() - outside.numel()
-        previous, scale = scale, float(outside.sum()) / (slope * inside + outside.numel())
+        previous, scale = scale, float(sums[inside]) / (slope * inside + outside)
         if abs(scale - previous) <= TOLERANCE * scale:
             return scale
     return min(previous, scale, key=lambda each: _expected_error(magnitudes, each, slope))
 
 
-def _expected_error(magnitudes: Tensor, scale: float, slope: float) -> float:
+def _expected_error(magnitudes: np.ndarray, scale: float, slope: float) -> float:
     outside = magnitudes[magnitudes > scale]
-    return slope * scale**2 * (magnitudes.numel() - outside.numel()) + float((outside - scale).square().sum())
+    clipped = float(np.square(outside - scale).sum())
+    return slope * scale**2 * (magnitudes.size - outside.size) + clipped
 
 
 def quantise(values: Tensor, scale: float, bits: int, generator: torch.Generator | None = None) -> Tensor:
