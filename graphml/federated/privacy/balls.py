@@ -61,17 +61,17 @@ def balls(graph: Data, edge_index: Tensor, centres: Tensor, hops: int) -> list[D
     neighbors: list[list[int]] = [[] for _ in range(int(graph.num_nodes or 0))]
     for source, target in edge_index.T.tolist():
         neighbors[target].append(source)
-    x = graph.x.to_dense() if graph.x.layout == torch.sparse_csr else graph.x
+    sparse = graph.x.layout == torch.sparse_csr
+    x = graph.x.to_dense() if sparse else graph.x
     out = []
     for centre in centres.tolist():
         place = _reached(neighbors, centre, hops)
         edges = [(place[a], place[b]) for b in place for a in neighbors[b] if a in place]
         nodes = list(place)
         ball = Data(x=x[nodes], y=graph.y[nodes], edge_index=torch.tensor(edges, dtype=torch.long).reshape(-1, 2).T)
+        ball.x = ball.x.to_sparse_csr() if sparse else ball.x
         ball.train_mask = torch.arange(len(nodes)) == 0
         out.append(SymmetricNormalization()(ball))
-        if graph.x.layout == torch.sparse_csr:
-            ball.x = ball.x.to_sparse_csr()
     return out
 
 

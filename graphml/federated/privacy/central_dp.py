@@ -9,7 +9,7 @@ from graphml.federated.message import Message
 from graphml.federated.privacy.accountant import rdp_epsilon
 from graphml.federated.privacy.clipping import clipped
 from graphml.federated.privacy.stage import PrivateStage
-from graphml.federated.privacy.trained_only import TrainedOnly
+from graphml.federated.privacy.trained_only import refuse_untrained
 from graphml.federated.privacy.update import flat_update, with_update
 from graphml.federated.seeds import derived_seed
 from graphml.federated.strategy import Replies
@@ -48,7 +48,6 @@ class CentralDP(PrivateStage):
     """
 
     protects: ClassVar[str] = "client"
-    mixins: ClassVar[tuple[type, ...]] = (TrainedOnly,)
 
     def __init__(
         self, clip: float, noise_multiplier: float, clients_per_round: float, delta: float = 1e-5, seed: int = 0
@@ -64,7 +63,11 @@ class CentralDP(PrivateStage):
         Args:
             answer: The client's answer.
             sealing: Who seals it.
+
+        Raises:
+            ValueError: If the model shares buffers, or the task takes statistics of the examples.
         """
+        refuse_untrained(sealing.client)
         return with_update(answer, sealing.start, clipped(flat_update(answer, sealing.start), self.clip))
 
     def combine(self, answers: Replies, shared: Weights) -> Replies:

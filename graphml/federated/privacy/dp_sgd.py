@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from graphml.federated.client import Client, Pull
 from graphml.federated.privacy.stage import PrivateStage
+from graphml.federated.privacy.trained_only import refuse_untrained
 from graphml.federated.weights import Weights, weights_of
 
 
@@ -69,7 +70,8 @@ class NoisySteps(Client):
         **kwargs: As for `Client`.
 
     Raises:
-        ValueError: If the model has BatchNorm, the algorithm trains in another way, or there is more than one epoch.
+        ValueError: If the model has BatchNorm or shares buffers, the task sends statistics, the algorithm trains in
+            another way, or there is more than one epoch.
     """
 
     stages: tuple[Any, ...]
@@ -82,6 +84,7 @@ class NoisySteps(Client):
             raise ValueError(
                 f"model: expected no BatchNorm, through which each example changes all gradients, got {mixing[0]}"
             )
+        refuse_untrained(self)
         for kind in type(self).__mro__:
             own = {"fit", "train", "view"} & vars(kind).keys()
             if own and kind is not Client and not issubclass(kind, NoisySteps):

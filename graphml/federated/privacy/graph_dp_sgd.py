@@ -11,7 +11,6 @@ from torch_geometric.data import Batch
 from graphml.federated.client_data import GraphsData
 from graphml.federated.privacy.accountant import rdp_epsilon
 from graphml.federated.privacy.dp_sgd import DPSGD, NoisySteps
-from graphml.federated.privacy.trained_only import TrainedOnly
 
 
 class GraphSteps(NoisySteps):
@@ -66,7 +65,7 @@ class GraphDPSGD(DPSGD):
     """
 
     protects: ClassVar[str] = "graph"
-    mixins: ClassVar[tuple[type, ...]] = (TrainedOnly, GraphSteps)
+    mixins: ClassVar[tuple[type, ...]] = (GraphSteps,)
 
     def __init__(
         self, clip: float, noise_multiplier: float, sampling_rate: float = 0.1, steps: int = 10, delta: float = 1e-5

@@ -8,7 +8,7 @@ from graphml.federated.message import Message
 from graphml.federated.privacy.accountant import rdp_epsilon
 from graphml.federated.privacy.clipping import clipped
 from graphml.federated.privacy.stage import PrivateStage
-from graphml.federated.privacy.trained_only import TrainedOnly
+from graphml.federated.privacy.trained_only import refuse_untrained
 from graphml.federated.privacy.update import flat_update, with_update
 from graphml.federated.uplink import Sealing
 
@@ -36,7 +36,6 @@ class LocalDP(PrivateStage):
     """
 
     protects: ClassVar[str] = "client"
-    mixins: ClassVar[tuple[type, ...]] = (TrainedOnly,)
 
     def seal(self, answer: Message, sealing: Sealing) -> Message:
         """Clip, add noise, and leave out the rest.
@@ -44,7 +43,11 @@ class LocalDP(PrivateStage):
         Args:
             answer: The client's answer.
             sealing: Who seals it.
+
+        Raises:
+            ValueError: If the model shares buffers, or the task takes statistics of the examples.
         """
+        refuse_untrained(sealing.client)
         update = clipped(flat_update(answer, sealing.start), self.clip)
         if self.noise_multiplier > 0:
             noise = torch.randn(update.shape, generator=sealing.generator, dtype=update.dtype)

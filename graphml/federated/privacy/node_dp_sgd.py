@@ -14,7 +14,6 @@ from graphml.federated.engines.stacked import set_weights, stack, unstackable
 from graphml.federated.privacy.accountant import rdp_epsilon
 from graphml.federated.privacy.balls import balls, bounded_degree, receptive_field
 from graphml.federated.privacy.dp_sgd import DPSGD, NoisySteps
-from graphml.federated.privacy.trained_only import TrainedOnly
 from graphml.federated.seeds import derived_seed
 from graphml.tasks.node_mean import NodeMeanTask
 
@@ -118,7 +117,7 @@ class NodeDPSGD(DPSGD):
     """
 
     protects: ClassVar[str] = "node"
-    mixins: ClassVar[tuple[type, ...]] = (TrainedOnly, NodeSteps)
+    mixins: ClassVar[tuple[type, ...]] = (NodeSteps,)
 
     def __init__(
         self,
