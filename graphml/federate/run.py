@@ -15,6 +15,7 @@ from graphml.federated.engines.in_process import InProcessEngine
 from graphml.federated.engines.vectorised import why_not
 from graphml.federated.history import Round, fault_report
 from graphml.federated.message import Message
+from graphml.federated.privacy.stage import spent
 from graphml.federated.setup import Setup
 from graphml.federated.simulation import Result, simulate
 from graphml.federated.weights import Weights
@@ -31,7 +32,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         chosen: The round whose metrics count: the best by validation, or the last where the protocol says so.
-        metrics: Its metrics.
+        metrics: Its metrics; and the epsilon of all rounds, where the strategy is private.
         bytes_up: Encoded size of everything that clients sent.
         bytes_down: Encoded size of everything that they were sent.
         faults: Number of answers that were not used.
@@ -58,6 +59,7 @@ def run(setup: Setup, folder: Path, resume: bool = False, progress: bool = True,
     Returns:
         What it is reported by.
     """
+    spent(setup.strategy, setup.rounds)  # what an accountant lacks is told now, not when all is trained
     folder.mkdir(parents=True, exist_ok=True)
     write_partition(setup, folder, figures)
     result = _result(setup, folder / CHECKPOINT, resume, progress)
@@ -115,7 +117,8 @@ def write_result(setup: Setup, result: Result, folder: Path, figures: bool) -> O
     if figures:
         _draw_curves(setup, result, chosen.round, folder)
     up, down = (sum(getattr(row, name) for row in history.rounds) for name in ("bytes_up", "bytes_down"))
-    return Outcome(chosen, chosen.metrics | _final_metrics(setup, state), up, down, len(history.faults))
+    privacy = spent(setup.strategy, history.rounds[-1].round)
+    return Outcome(chosen, chosen.metrics | _final_metrics(setup, state) | privacy, up, down, len(history.faults))
 
 
 def _final_metrics(setup: Setup, state: Weights) -> dict[str, float]:

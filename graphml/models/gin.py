@@ -1,6 +1,7 @@
 """Graph isomorphism network as a node classifier, and as the body of one for graphs."""
 
 import itertools
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class GIN(nn.Module):
         hidden_channels: Width between layers, and within each layer's perceptron.
         num_layers: Number of layers, >= 1.
         dropout: Dropout probability between layers.
+        norm: Class or partial of what stands for BatchNorm, from a width, such as ``torch.nn.LayerNorm``, which keeps
+            examples apart (differentially private training needs that); default BatchNorm.
 
     Shapes:
         - **input:** features ``[N, in_channels]`` (dense or sparse CSR), edges ``[2, E]``;
@@ -37,11 +40,14 @@ class GIN(nn.Module):
         hidden_channels: int = 64,
         num_layers: int = 2,
         dropout: float = 0.5,
+        norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         widths = layer_widths(in_channels, num_classes, hidden_channels, num_layers, dropout)
         self.dropout = dropout
-        self.layers = nn.ModuleList(_Layer(a, hidden_channels, b) for a, b in itertools.pairwise(widths))
+        self.layers = nn.ModuleList(
+            _Layer(a, hidden_channels, b, norm or nn.BatchNorm1d) for a, b in itertools.pairwise(widths)
+        )
 
     def reset_parameters(self) -> None:
         """Reset all layers."""
@@ -65,15 +71,17 @@ class _Layer(nn.Module):
     The first linear layer has no bias, which the BatchNorm after it would take away.
     """
 
-    def __init__(self, in_channels: int, hidden_channels: int, out_channels: int) -> None:
+    def __init__(
+        self, in_channels: int, hidden_channels: int, out_channels: int, norm: Callable[[int], nn.Module]
+    ) -> None:
         super().__init__()
         self.first = FeatureLinear(in_channels, hidden_channels, bias=False)
-        self.norm = nn.BatchNorm1d(hidden_channels)
+        self.norm = norm(hidden_channels)
         self.second = nn.Linear(hidden_channels, out_channels)
 
     def reset_parameters(self) -> None:
         for module in (self.first, self.norm, self.second):
-            module.reset_parameters()
+            module.reset_parameters()  # type: ignore[operator]
 
     def forward(self, x: Tensor, pattern: SparsePattern) -> Tensor:
         h = self.first(x)

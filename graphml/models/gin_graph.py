@@ -1,5 +1,6 @@
 """Graph isomorphism network as a classifier of whole graphs."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch.nn.functional as F
@@ -24,6 +25,7 @@ class GINGraphClassifier(nn.Module):
         num_layers: Number of GIN layers, >= 1.
         dropout: Dropout probability between layers and before the last linear one.
         pooling: "sum" over the nodes, which sees how large a graph is, or "mean", which does not.
+        norm: Class or partial of what stands for BatchNorm in `GIN`, from a width; default BatchNorm.
 
     Shapes:
         - **input:** features ``[N, in_channels]`` of the nodes of G graphs, edges ``[2, E]``, number of each node's
@@ -39,6 +41,7 @@ class GINGraphClassifier(nn.Module):
         num_layers: int = 2,
         dropout: float = 0.5,
         pooling: Literal["sum", "mean"] = "sum",
+        norm: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         if pooling not in POOLING:
@@ -46,7 +49,7 @@ class GINGraphClassifier(nn.Module):
         self.pool = POOLING[pooling]
         self.dropout = dropout
         self.embed = nn.Linear(in_channels, hidden_channels)
-        self.gin = GIN(hidden_channels, hidden_channels, hidden_channels, num_layers, dropout)
+        self.gin = GIN(hidden_channels, hidden_channels, hidden_channels, num_layers, dropout, norm)
         self.hidden = nn.Linear(hidden_channels, hidden_channels)
         self.head = nn.Linear(hidden_channels, num_classes)
 
