@@ -73,6 +73,9 @@ class Reconstruction:
 class Guess:
     """The unknowns of an inversion: features that may be other than zero, and a logit for each pair of nodes.
 
+    Attributes:
+        unknowns: Those of the two that are not known: the tensors to optimise.
+
     Args:
         observation: What is known.
         generator: Where the first guess comes from.
@@ -83,10 +86,12 @@ class Guess:
         used = observation.used
         self.columns = torch.arange(observation.num_features) if used is None else used.nonzero().squeeze(1)
         self.pairs = torch.triu_indices(observation.num_nodes, observation.num_nodes, offset=1)
-        self.features = self._first_features(generator) if observation.x is None else None
-        self.logits = torch.zeros(self.pairs.size(1), dtype=torch.float64) if observation.adjacency is None else None
-        for unknown in self.unknowns:
-            unknown.requires_grad_()
+        self.features = self._first_features(generator)
+        self.logits = torch.zeros(self.pairs.size(1), dtype=torch.float64)
+        found = {"x": self.features, "adjacency": self.logits}
+        self.unknowns = [
+            tensor.requires_grad_() for name, tensor in found.items() if getattr(observation, name) is None
+        ]
 
     def _first_features(self, generator: torch.Generator) -> Tensor:
         shape = (self.known.num_nodes, len(self.columns))
@@ -94,11 +99,6 @@ class Guess:
             return torch.randn(shape, generator=generator, dtype=torch.float64)
         low, high = self.known.bounds
         return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64)
-
-    @property
-    def unknowns(self) -> list[Tensor]:
-        """Tensors to optimise."""
-        return [unknown for unknown in (self.features, self.logits) if unknown is not None]
 
     def x(self) -> Tensor:
         """Features [n, F]."""
@@ -118,7 +118,7 @@ class Guess:
     @torch.no_grad()
     def project(self) -> None:
         """Bring the features back into the bounds, where there are any."""
-        if self.features is not None and self.known.bounds is not None:
+        if self.known.bounds is not None:
             self.features.clamp_(*self.known.bounds)
 
     def reconstruction(self, distance: float) -> Reconstruction:

@@ -43,7 +43,7 @@ def invert_gradient(
     generator: torch.Generator,
     steps: int = 1000,
     lr: float = 0.1,
-    prior: Prior = Prior(),  # noqa: B008  # frozen
+    prior: Prior = Prior(),  # frozen
 ) -> Reconstruction:
     r"""Search for the graph whose gradient points where the observed one does (Geiping et al., NeurIPS 2020).
 
