@@ -1,5 +1,6 @@
 """What gradient inversion sees and what it looks for: a client's graph whose gradient is the one that was observed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -135,6 +136,9 @@ class GradientMatch:
 
     Args:
         observation: What is known.
+
+    Raises:
+        ValueError: If the observed gradient is zero.
     """
 
     def __init__(self, observation: Observation) -> None:
@@ -142,6 +146,8 @@ class GradientMatch:
         self.weights = {name: value.detach().double() for name, value in observation.weights.items()}
         self.names = list(observation.gradient)
         self.observed = torch.cat([observation.gradient[name].detach().double().flatten() for name in self.names])
+        if not self.observed.any():
+            raise ValueError("observation.gradient: expected one that is not zero, got zeros: the client did not train")
         for name in self.names:
             self.weights[name].requires_grad_()
 
@@ -158,3 +164,18 @@ class GradientMatch:
         loss = F.cross_entropy(self.forward(self.weights, x, adjacency), self.labels)
         parts = torch.autograd.grad(loss, [self.weights[name] for name in self.names], create_graph=True)
         return torch.cat([part.flatten() for part in parts])
+
+
+def best_of(search: Callable[[], Reconstruction], restarts: int) -> Reconstruction:
+    """The nearest of several searches, each from a guess of its own: most end in a local minimum.
+
+    Args:
+        search: One search.
+        restarts: How many, at least 1.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if restarts < 1:
+        raise ValueError(f"restarts: expected at least 1, got {restarts}")
+    return min((search() for _ in range(restarts)), key=lambda found: found.distance)
