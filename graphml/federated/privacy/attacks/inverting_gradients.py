@@ -94,7 +94,7 @@ def _search(match: GradientMatch, guess: Guess, steps: int, lr: float, prior: Pr
         x, adjacency = guess.x(), guess.adjacency()
         (_distance(match, x, adjacency) + prior.penalty(x, adjacency)).backward(inputs=guess.unknowns)
         for unknown in guess.unknowns:
-            unknown.grad = torch.sign(unknown.grad)
+            unknown.grad = unknown.grad.sign() if unknown.grad is not None else None
         optimizer.step()
         schedule.step()
         guess.project()

@@ -133,7 +133,11 @@ def reference_posteriors(x: Tensor, y: Tensor, labelled: Tensor, num_classes: in
         raise ValueError("labelled: expected at least one node, got none")
     dense = (x.to_dense() if x.layout != torch.strided else x).double().numpy()
     features = scipy.sparse.csr_array(dense)  # bags of words: several times as fast
-    model = _trained(MLPClassifier((16,), max_iter=EPOCHS, random_state=seed), features[labelled.numpy()], y[labelled])
+    model = _trained(
+        MLPClassifier((16,), learning_rate_init=0.01, max_iter=EPOCHS, random_state=seed),
+        features[labelled.numpy()],
+        y[labelled],
+    )
     out = torch.zeros(len(dense), num_classes, dtype=torch.float64)
     out[:, torch.from_numpy(model.classes_)] = torch.from_numpy(model.predict_proba(features)).double()
     return out

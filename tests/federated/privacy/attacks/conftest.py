@@ -11,7 +11,6 @@ from graphml.federated import LocalTraining
 from graphml.federated.privacy.attacks import (
     DenseForward,
     Observation,
-    connected_nodes,
     dense_adjacency,
     dense_forward,
     gradient_of_update,
@@ -46,14 +45,22 @@ class Victim:
 def wide_task() -> NodeClassificationTask:
     """Units enough for a gradient to tell the features."""
     torch.manual_seed(0)
-    return NodeClassificationTask(6, 3, model=functools.partial(GCN, hidden_channels=32, dropout=0.0))
+    return NodeClassificationTask(30, 3, model=functools.partial(GCN, hidden_channels=64, dropout=0.0))
 
 
 @pytest.fixture
-def victim(wide_task, graphs) -> Victim:
-    """Six nodes of a graph, all for training; the client has taken one step."""
-    nodes = connected_nodes(graphs[0], 6, torch.Generator().manual_seed(0))
-    data, weights = small_client(graphs[0], nodes), weights_of(wide_task)
+def documents() -> Data:
+    """Five documents of a few words each that cite one another in a line, the middle one by one more."""
+    line = torch.tensor([[0, 1, 2, 2], [1, 2, 3, 4]])
+    edges = torch.cat([line, line.flip(0), torch.arange(5).expand(2, 5)], dim=1)
+    words = (torch.rand(5, 30, generator=torch.Generator().manual_seed(3)) < 0.15).float()
+    return Data(x=words, y=torch.tensor([0, 1, 2, 0, 1]), edge_index=edges)
+
+
+@pytest.fixture
+def victim(wide_task, documents) -> Victim:
+    """All documents are for training; the client has taken one step."""
+    data, weights = small_client(documents, torch.arange(5)), weights_of(wide_task)
     update = local_update(wide_task, weights, data, ONE_STEP, seed=0)
     after = {name: weights[name] + change for name, change in update.items()}
     gradient = gradient_of_update(weights, after, lr=0.5, parameters=parameter_names(wide_task))

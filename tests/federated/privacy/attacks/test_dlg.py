@@ -11,30 +11,30 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def test_features_are_recovered_where_edges_are_known(victim):
-    found = deep_leakage(victim.observation(adjacency=victim.adjacency), generator(), restarts=3)
+    known = {"adjacency": victim.adjacency, "used": victim.data.x.any(dim=0)}
+    found = deep_leakage(victim.observation(**known), generator(), steps=100)
     metrics = reconstruction_leakage("dlg", found, victim.data.x, victim.adjacency, ordered=True).metrics
-    assert metrics["distance"] < 1e-4
-    assert metrics["feature_nmse"] < 0.05
+    assert metrics["feature_cosine"] > 0.7
 
 
 def test_edges_are_recovered_where_features_are_known(victim):
-    found = deep_leakage(victim.observation(x=victim.data.x), generator())
+    found = deep_leakage(victim.observation(x=victim.data.x), generator(), steps=100, restarts=1)
     metrics = reconstruction_leakage("dlg", found, victim.data.x, victim.adjacency, ordered=True).metrics
     assert metrics["edge_auc"] > 0.9
 
 
-def test_edges_of_a_whole_graph_are_recovered(graph_victim):
-    found = deep_leakage(graph_victim.observation(x=graph_victim.data.x), generator())
-    metrics = reconstruction_leakage("dlg", found, graph_victim.data.x, graph_victim.adjacency, ordered=True).metrics
-    assert metrics["edge_auc"] > 0.9
+def test_of_several_searches_the_nearest_counts(victim):
+    draws = generator(4)
+    alone = [deep_leakage(victim.observation(), draws, steps=10, restarts=1).distance for _ in range(3)]
+    assert deep_leakage(victim.observation(), generator(4), steps=10, restarts=3).distance == min(alone)
 
 
 def test_the_same_generator_finds_the_same(victim):
-    first, again = (deep_leakage(victim.observation(), generator(2), steps=20) for _ in range(2))
+    first, again = (deep_leakage(victim.observation(), generator(2), steps=5) for _ in range(2))
     assert torch.equal(first.x, again.x)
     assert torch.equal(first.adjacency, again.adjacency)
     state = torch.get_rng_state()
-    deep_leakage(victim.observation(), generator(2), steps=1)
+    deep_leakage(victim.observation(), generator(2), steps=1, restarts=1)
     assert torch.equal(torch.get_rng_state(), state)
 
 

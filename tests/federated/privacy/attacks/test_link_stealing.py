@@ -81,7 +81,7 @@ def test_known_links_are_learnt_from(graphs, answers, pairs):
 def test_the_reference_knows_no_graph_and_lacks_unseen_classes():
     generator = torch.Generator().manual_seed(0)
     y = torch.arange(60) % 2 * 2
-    x = torch.randn(60, 4, generator=generator) + y[:, None]
+    x = torch.randn(60, 20, generator=generator) + 2 * y[:, None]
     found = reference_posteriors(x, y, torch.arange(60) < 40, 3, seed=1)
     torch.testing.assert_close(found.sum(1), torch.ones(60, dtype=torch.float64))
     assert (found[:, 1] == 0).all()

@@ -30,7 +30,7 @@ def test_a_model_that_knows_its_members_by_heart_gives_them_away():
     logits = F.one_hot(Y, 3).double() * 20
     logits[OTHERS] = logits[OTHERS].roll(1, dims=1)
     found = loss_threshold(logits.softmax(1), Y, MEMBERS, OTHERS).metrics
-    assert found["auc"] == found["advantage"] == found["threshold_advantage"] == 1
+    assert found["auc"] == found["advantage"] == found["tpr_at_1_percent_fpr"] == 1
 
 
 def test_probabilities_of_0_have_a_finite_loss():

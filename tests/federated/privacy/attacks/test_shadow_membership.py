@@ -13,7 +13,7 @@ from graphml.federated.weights import weights_of
 from graphml.models import GCN
 from graphml.tasks import NodeClassificationTask
 
-BY_HEART = LocalTraining(150, functools.partial(torch.optim.Adam, lr=0.05))
+BY_HEART = LocalTraining(60, functools.partial(torch.optim.Adam, lr=0.05))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def federation():
 
 def test_members_are_told_by_what_a_shadow_model_shows(federation):
     task, weights, (target, shadow), answers = federation
-    attack = ShadowMembership(task, weights, BY_HEART, num_shadows=2)
+    attack = ShadowMembership(task, weights, BY_HEART, num_shadows=1)
     masks = target.train_mask, target.val_mask | target.test_mask
     found = attack(answers, target.y, *masks, shadow)
     assert found.metrics["auc"] > 0.8
