@@ -1,11 +1,20 @@
 """Deep leakage from gradients."""
 
 import torch
+from torch import Tensor
 
-from graphml.federated.privacy.attacks.gradient_inversion import GradientMatch, Guess, Observation, Reconstruction
+from graphml.federated.privacy.attacks.gradient_inversion import (
+    GradientMatch,
+    Guess,
+    Observation,
+    Reconstruction,
+    best_of,
+)
 
 
-def deep_leakage(observation: Observation, generator: torch.Generator, steps: int = 300) -> Reconstruction:
+def deep_leakage(
+    observation: Observation, generator: torch.Generator, steps: int = 300, restarts: int = 5
+) -> Reconstruction:
     r"""Search for the graph whose gradient is the observed one, by L-BFGS (DLG: Zhu et al., NeurIPS 2019).
 
     .. math::
@@ -23,32 +32,31 @@ def deep_leakage(observation: Observation, generator: torch.Generator, steps: in
         observation: What the server has.
         generator: Where the first guess comes from.
         steps: Steps of L-BFGS, each with a line search, at least 1.
+        restarts: Number of searches, each from another guess, at least 1.
 
     Returns:
         The best that was found; its distance is the objective.
 
     Raises:
-        ValueError: If there is no step, or the observed gradient is zero.
+        ValueError: If there is no step or no search, or the observed gradient is zero.
     """
     if steps < 1:
         raise ValueError(f"steps: expected at least 1, got {steps}")
-    match, guess = GradientMatch(observation), Guess(observation, generator)
-    scale = float(match.observed.square().sum())
-    if not scale > 0:
-        raise ValueError("observation.gradient: expected one that is not zero, got zeros: the client did not train")
+    match = GradientMatch(observation)
+    return best_of(lambda: _search(match, Guess(observation, generator), steps), restarts)
 
-    def objective() -> torch.Tensor:
-        return (match.gradient(guess.x(), guess.adjacency()) - match.observed).square().sum() / scale
 
+def _search(match: GradientMatch, guess: Guess, steps: int) -> Reconstruction:
     optimizer = torch.optim.LBFGS(
         guess.unknowns, max_iter=steps, tolerance_grad=1e-12, tolerance_change=1e-14, line_search_fn="strong_wolfe"
     )
+    scale = match.observed.square().sum()
 
-    def closure() -> torch.Tensor:
+    def closure() -> Tensor:
         optimizer.zero_grad()
-        value = objective()
+        value = (match.gradient(guess.x(), guess.adjacency()) - match.observed).square().sum() / scale
         value.backward(inputs=guess.unknowns)
         return value
 
     optimizer.step(closure)
-    return guess.reconstruction(float(objective().detach()))
+    return guess.reconstruction(float(closure().detach()))

@@ -1,5 +1,6 @@
 """What gradient inversion sees and what it looks for: a client's graph whose gradient is the one that was observed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -73,6 +74,9 @@ class Reconstruction:
 class Guess:
     """The unknowns of an inversion: features that may be other than zero, and a logit for each pair of nodes.
 
+    Attributes:
+        unknowns: Those of the two that are not known: the tensors to optimise.
+
     Args:
         observation: What is known.
         generator: Where the first guess comes from.
@@ -83,10 +87,12 @@ class Guess:
         used = observation.used
         self.columns = torch.arange(observation.num_features) if used is None else used.nonzero().squeeze(1)
         self.pairs = torch.triu_indices(observation.num_nodes, observation.num_nodes, offset=1)
-        self.features = self._first_features(generator) if observation.x is None else None
-        self.logits = torch.zeros(self.pairs.size(1), dtype=torch.float64) if observation.adjacency is None else None
-        for unknown in self.unknowns:
-            unknown.requires_grad_()
+        self.features = self._first_features(generator)
+        self.logits = torch.zeros(self.pairs.size(1), dtype=torch.float64)
+        found = {"x": self.features, "adjacency": self.logits}
+        self.unknowns = [
+            tensor.requires_grad_() for name, tensor in found.items() if getattr(observation, name) is None
+        ]
 
     def _first_features(self, generator: torch.Generator) -> Tensor:
         shape = (self.known.num_nodes, len(self.columns))
@@ -94,11 +100,6 @@ class Guess:
             return torch.randn(shape, generator=generator, dtype=torch.float64)
         low, high = self.known.bounds
         return low + (high - low) * torch.rand(shape, generator=generator, dtype=torch.float64)
-
-    @property
-    def unknowns(self) -> list[Tensor]:
-        """Tensors to optimise."""
-        return [unknown for unknown in (self.features, self.logits) if unknown is not None]
 
     def x(self) -> Tensor:
         """Features [n, F]."""
@@ -118,7 +119,7 @@ class Guess:
     @torch.no_grad()
     def project(self) -> None:
         """Bring the features back into the bounds, where there are any."""
-        if self.features is not None and self.known.bounds is not None:
+        if self.known.bounds is not None:
             self.features.clamp_(*self.known.bounds)
 
     def reconstruction(self, distance: float) -> Reconstruction:
@@ -135,6 +136,9 @@ class GradientMatch:
 
     Args:
         observation: What is known.
+
+    Raises:
+        ValueError: If the observed gradient is zero.
     """
 
     def __init__(self, observation: Observation) -> None:
@@ -142,6 +146,8 @@ class GradientMatch:
         self.weights = {name: value.detach().double() for name, value in observation.weights.items()}
         self.names = list(observation.gradient)
         self.observed = torch.cat([observation.gradient[name].detach().double().flatten() for name in self.names])
+        if not self.observed.any():
+            raise ValueError("observation.gradient: expected one that is not zero, got zeros: the client did not train")
         for name in self.names:
             self.weights[name].requires_grad_()
 
@@ -158,3 +164,18 @@ class GradientMatch:
         loss = F.cross_entropy(self.forward(self.weights, x, adjacency), self.labels)
         parts = torch.autograd.grad(loss, [self.weights[name] for name in self.names], create_graph=True)
         return torch.cat([part.flatten() for part in parts])
+
+
+def best_of(search: Callable[[], Reconstruction], restarts: int) -> Reconstruction:
+    """The nearest of several searches, each from a guess of its own: most end in a local minimum.
+
+    Args:
+        search: One search.
+        restarts: How many, at least 1.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if restarts < 1:
+        raise ValueError(f"restarts: expected at least 1, got {restarts}")
+    return min((search() for _ in range(restarts)), key=lambda found: found.distance)

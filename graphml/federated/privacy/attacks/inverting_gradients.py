@@ -7,7 +7,13 @@ import torch
 from torch import Tensor
 
 from graphml.federated.privacy.attacks.dense import normalized
-from graphml.federated.privacy.attacks.gradient_inversion import GradientMatch, Guess, Observation, Reconstruction
+from graphml.federated.privacy.attacks.gradient_inversion import (
+    GradientMatch,
+    Guess,
+    Observation,
+    Reconstruction,
+    best_of,
+)
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,8 @@ class Prior:
         sparsity: Weight of the mean entry of the adjacency, not negative.
     """
 
-    smoothness: float = 1e-3
-    sparsity: float = 1e-3
+    smoothness: float = 1e-4
+    sparsity: float = 1e-4
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -43,7 +49,8 @@ def invert_gradient(
     generator: torch.Generator,
     steps: int = 1000,
     lr: float = 0.1,
-    prior: Prior = Prior(),  # noqa: B008  # frozen
+    prior: Prior = Prior(),  # frozen
+    restarts: int = 1,
 ) -> Reconstruction:
     r"""Search for the graph whose gradient points where the observed one does (Geiping et al., NeurIPS 2020).
 
@@ -63,6 +70,7 @@ def invert_gradient(
         steps: Steps of Adam, at least 1.
         lr: Rate of Adam, above 0.
         prior: The regulariser R.
+        restarts: Number of searches, each from another guess, at least 1; that with the nearest gradient counts.
 
     Returns:
         What was found; its distance is ``1 - cos``.
@@ -70,11 +78,15 @@ def invert_gradient(
     Raises:
         ValueError: If a number is out of range, or the observed gradient is zero.
     """
-    if steps < 1 or not lr > 0:
-        raise ValueError(f"steps, lr: expected at least 1 and above 0, got {steps} and {lr}")
-    match, guess = GradientMatch(observation), Guess(observation, generator)
-    if not match.observed.any():
-        raise ValueError("observation.gradient: expected one that is not zero, got zeros: the client did not train")
+    if steps < 1:
+        raise ValueError(f"steps: expected at least 1, got {steps}")
+    if not lr > 0:
+        raise ValueError(f"lr: expected a number above 0, got {lr}")
+    match = GradientMatch(observation)
+    return best_of(lambda: _search(match, Guess(observation, generator), steps, lr, prior), restarts)
+
+
+def _search(match: GradientMatch, guess: Guess, steps: int, lr: float, prior: Prior) -> Reconstruction:
     optimizer = torch.optim.Adam(guess.unknowns, lr=lr)
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [steps * part // 8 for part in (3, 5, 7)])
     for _ in range(steps):
@@ -82,7 +94,7 @@ def invert_gradient(
         x, adjacency = guess.x(), guess.adjacency()
         (_distance(match, x, adjacency) + prior.penalty(x, adjacency)).backward(inputs=guess.unknowns)
         for unknown in guess.unknowns:
-            unknown.grad = None if unknown.grad is None else unknown.grad.sign()
+            unknown.grad = unknown.grad.sign() if unknown.grad is not None else None
         optimizer.step()
         schedule.step()
         guess.project()

@@ -26,8 +26,8 @@ def property_inference(
     the made-up clients' updates, or the few entries of a bias, which tell most of the labels, would count for nothing
     beside the many of a weight matrix.
 
-    Adversary: honest-but-curious server with graphs of the same kind, which it deals to made-up clients (`small_client`)
-    and trains on as clients do (`local_update`); where clients add noise, it adds the same to these updates.
+    Adversary: honest-but-curious server with graphs of the same kind, which it deals to made-up clients
+    (`small_client`) and trains on as clients do (`local_update`); where clients add noise, so does it to these updates.
 
     Args:
         shadow_updates: Updates of made-up clients by name, as `local_update` returns them.

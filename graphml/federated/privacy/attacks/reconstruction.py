@@ -24,9 +24,7 @@ def match_nodes(found: Tensor, x: Tensor) -> Tensor:
     return torch.from_numpy(linear_sum_assignment(cost)[1])
 
 
-def reconstruction_leakage(
-    attack: str, found: Reconstruction, x: Tensor, adjacency: Tensor, ordered: bool
-) -> Leakage:
+def reconstruction_leakage(attack: str, found: Reconstruction, x: Tensor, adjacency: Tensor, ordered: bool) -> Leakage:
     """Compare a reconstruction with the truth.
 
     Args:
