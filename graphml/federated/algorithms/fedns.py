@@ -5,7 +5,7 @@ from torch import Tensor
 
 from graphml.federated.algorithms.newton import HeadClient, Newton
 from graphml.federated.faults import wrong_arrays
-from graphml.federated.head_loss import HeadLoss
+from graphml.federated.head_loss import HEAD, HeadLoss
 from graphml.federated.message import Message, Scalar
 from graphml.federated.weights import Weights
 
@@ -19,10 +19,11 @@ class FedNSClient(HeadClient):
         Args:
             request: The server's message; ``config`` holds ``sketch_size``.
             loss: The client's loss.
-            roots: Of the curvatures of its nodes.
+            roots: What its `HeadLoss.derivatives` returned.
             generator: Where the sketch comes from.
         """
-        return {"sketch": loss.sketch(roots, int(request.config["sketch_size"]), generator)}
+        sketch = loss.sketch(roots, int(request.config["sketch_size"]), generator)
+        return {"sketch": sketch.to(request.arrays[HEAD[0]].dtype)}
 
 
 class FedNS(Newton):

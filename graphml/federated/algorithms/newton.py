@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -66,9 +66,9 @@ class HeadClient(Client):
         loss, head = HeadLoss(self.task, self.graph), head_matrix(request.arrays)
         gradient, roots = loss.derivatives(head)
         with forked_random_state(derived_seed(self.seed, int(request.config["round"]), self.number)) as generator:
-            arrays = {"gradient": gradient, **self.curvature(request, loss, roots, generator)}
-        sent = {name: array.to(request.arrays[HEAD[0]].dtype) for name, array in arrays.items()}
-        return Message(sent, {"num_examples": self.data.num_examples("train"), "loss": loss.loss(head)})
+            more = self.curvature(request, loss, roots, generator)
+        arrays = {"gradient": gradient.to(request.arrays[HEAD[0]].dtype), **more}
+        return Message(arrays, {"num_examples": self.data.num_examples("train"), "loss": loss.loss(head)})
 
     def curvature(self, request: Message, loss: HeadLoss, roots: Tensor, generator: torch.Generator) -> Weights:
         """What is sent besides the gradient: nothing.
@@ -76,7 +76,7 @@ class HeadClient(Client):
         Args:
             request: The server's message.
             loss: The client's loss.
-            roots: Of the curvatures of its nodes.
+            roots: What its `HeadLoss.derivatives` returned.
             generator: Where sketches come from.
         """
         return {}
@@ -104,7 +104,7 @@ class HeadDescent(Strategy):
         ValueError: If an argument is out of range.
     """
 
-    client = HeadClient
+    client: Callable[..., Client] = HeadClient
     remedy = "lower the step"
     """What the error tells to do when the loss does not decrease."""
 
@@ -125,7 +125,7 @@ class HeadDescent(Strategy):
         """
         super().initialize(state, num_clients, trained)
         unknown = torch.full((num_clients,), torch.nan, dtype=torch.float64)
-        self.memory = {"losses": unknown, "penalty": torch.tensor(0.0), "failures": torch.tensor(0)}
+        self.memory = {"losses": unknown, "penalty": torch.tensor(0.0).double(), "failures": torch.tensor(0)}
 
     def configure_fit(self, round: int, clients: Sequence[int]) -> dict[int, Message]:
         """The same message for all: the head.
@@ -150,7 +150,9 @@ class HeadDescent(Strategy):
         if replies:
             self._watch(round, replies)
             gradient = self.gradient(replies)
-            self.state = head_weights(head_matrix(self.state) - self.step * self.direction(gradient, replies), self.state)
+            self.state = head_weights(
+                head_matrix(self.state) - self.step * self.direction(gradient, replies), self.state
+            )
 
     def gradient(self, replies: Replies) -> Tensor:
         """Gradient [C, P] of the whole loss, the ridge in it.
@@ -253,9 +255,8 @@ class HeadDescent(Strategy):
             self._give_up(round)
 
     def _give_up(self, round: int) -> NoReturn:
-        raise NoDecreaseError(
-            f"round {round}: the loss has not decreased for {PATIENCE} rounds under {type(self).__name__}: {self.remedy}"
-        )
+        told = f"the loss has not decreased for {PATIENCE} rounds"
+        raise NoDecreaseError(f"round {round}: {told} under {type(self).__name__}: {self.remedy}")
 
 
 class GradientDescent(HeadDescent):
@@ -291,11 +292,11 @@ class NewtonClient(HeadClient):
         Args:
             request: The server's message.
             loss: The client's loss.
-            roots: Of the curvatures of its nodes.
+            roots: What its `HeadLoss.derivatives` returned.
             generator: Not used.
         """
         rows = loss.rows(roots)
-        return {"hessian": rows.T @ rows}
+        return {"hessian": (rows.T @ rows).to(request.arrays[HEAD[0]].dtype)}
 
 
 class Newton(HeadDescent):
@@ -311,7 +312,7 @@ class Newton(HeadDescent):
         ValueError: If an argument is out of range.
     """
 
-    client = NewtonClient
+    client: Callable[..., Client] = NewtonClient
 
     def __init__(self, step: float = 1.0, ridge: float = 1e-3) -> None:
         super().__init__(ridge, step)
