@@ -51,11 +51,11 @@ def test_loss_gradient_and_hessian_are_those_of_autograd(kind, encoder):
         return task.loss(lambda batch: out, data, torch.Generator())[0]
 
     assert loss.loss(head) == pytest.approx(value(head).item(), rel=1e-12)
-    torch.testing.assert_close(gradient, torch.func.grad(value)(head), rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(gradient, torch.autograd.functional.jacobian(value, head), rtol=1e-10, atol=1e-14)
     rows = loss.rows(roots)
     size = head.numel()
     torch.testing.assert_close(
-        rows.T @ rows, torch.func.hessian(value)(head).reshape(size, size), rtol=1e-9, atol=1e-12
+        rows.T @ rows, torch.autograd.functional.hessian(value, head).reshape(size, size), rtol=1e-9, atol=1e-12
     )
 
 
@@ -148,7 +148,7 @@ def test_what_is_not_convex_is_refused():
 
 def test_tasks_without_a_linear_head_are_refused():
     with pytest.raises(
-        TypeError, match="expected an encoder and a head that is a .*Linear, got a head that is Identity"
+        TypeError, match=r"expected an encoder and a head that is a .*Linear, got a head that is Identity"
     ):
         linear_head(NodeClassificationTask(4, 3, model=GCN))
     with pytest.raises(TypeError, match="task: expected one whose loss is a mean over nodes, got ContrastiveTask"):
