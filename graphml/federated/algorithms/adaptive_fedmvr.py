@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from graphml.federated.algorithms.fedmvr import FedMVR, FedMVRClient
 from graphml.federated.client import Client
@@ -21,7 +20,7 @@ class AdaptiveFedMVRClient(FedMVRClient):
         """Train; or, before training, send the gradient at the initial weights.
 
         Args:
-            request: The server's message; ``config`` holds the ``round``, ``beta`` and ``tau``.
+            request: The server's message; ``config`` holds the ``round``.
 
         Returns:
             As `FedMVRClient`; in round 0 the ``estimator`` alone.
@@ -38,26 +37,13 @@ class AdaptiveFedMVRClient(FedMVRClient):
         return Message(under("estimator", mean), {"num_examples": self.data.num_examples("train")})
 
     def scale(self, request: Message) -> Weights:
-        """The matrix's diagonal in this round.
+        """The matrix's diagonal.
 
         Args:
-            request: The server's message.
+            request: The server's message, with the ``second`` moment; ``config`` holds ``tau``.
         """
-        second = next_second(taken_from("second", request.arrays), request.arrays, float(request.config["beta"]))
-        return diagonal(second, float(request.config["tau"]))
-
-    def before(self, request: Message, start: Weights) -> Weights | None:
-        """Parameters to which the server's estimator belongs, from the matrix of the last round.
-
-        Args:
-            request: The server's message.
-            start: The server's weights.
-        """
-        estimator = taken_from("estimator", request.arrays)
-        if not estimator:
-            return None
-        scale = diagonal(taken_from("second", request.arrays), float(request.config["tau"]))
-        return {name: start[name] + self.rates[name] * value / scale[name] for name, value in estimator.items()}
+        tau = float(request.config["tau"])
+        return {name: value.sqrt() + tau for name, value in taken_from("second", request.arrays).items()}
 
 
 class AdaptiveFedMVR(FedMVR):
@@ -75,10 +61,10 @@ class AdaptiveFedMVR(FedMVR):
     clients with matrices of their own may diverge; there :math:`\mathbf{v}` is the clients' mean of their squared
     gradients. That it follows the square of the averaged estimate :math:`\bar{\mathbf{d}}`, so that it need not be
     sent up, is as in FedDA-MVR (Li, Huang, Huang, 2023, arXiv 2302.06103). :math:`\mathbf{v}_1` is the square of the
-    mean gradient at the initial weights, which the clients send before the first round.
+    mean gradient at the initial weights, which the clients send before the first round, and which is its estimate.
 
-    Learning rates are of Adam's size. Messages to the clients are about three times as large as FedAvg's, those from
-    them twice.
+    Learning rates are of Adam's size. Messages to the clients are four times as large as FedAvg's, those from them
+    twice.
 
     Args:
         alpha: Share of the present gradient by itself, in (0, 1].
@@ -102,13 +88,13 @@ class AdaptiveFedMVR(FedMVR):
         self.beta, self.tau = beta, tau
 
     def request(self, round: int, **config: Scalar) -> Message:
-        """The global weights, the estimate and the second moment of the last round, and the options.
+        """What `FedMVR` sends, the second moment, and tau.
 
         Args:
             round: Number of the round.
             **config: What the clients are told besides.
         """
-        return super().request(round, beta=self.beta, tau=self.tau, **config)
+        return super().request(round, tau=self.tau, **config)
 
     def expected(self, round: int) -> Weights:
         """Weights and an estimate; before training the estimate alone.
@@ -132,38 +118,17 @@ class AdaptiveFedMVR(FedMVR):
         shares = [reply.metrics["num_examples"] for reply in replies.values()]
         gradients = [taken_from("estimator", reply.arrays) for reply in replies.values()]
         mean = weighted_average(gradients, shares if sum(shares) > 0 else [1.0] * len(shares))
-        self.memory = under("second", {name: value.square() for name, value in mean.items()})
+        self.remember(mean, {name: self.state[name] for name in sorted(self.trained)})
 
-    def remember(self, estimator: Weights) -> None:
-        """Keep the mean of the estimates, and the second moment that this round's steps were scaled by.
+    def remember(self, estimator: Weights, previous: Weights) -> None:
+        """Keep the mean of the estimates, and let the second moment follow its square.
 
         Args:
             estimator: The mean.
+            previous: The weights that it belongs to.
         """
-        second = next_second(taken_from("second", self.memory), self.memory, self.beta)
-        self.memory = under("estimator", estimator) | under("second", second)
-
-
-def next_second(second: Weights, sent: dict[str, Tensor], beta: float) -> Weights:
-    """Second moment of a round, from that of the round before and the estimate that came of it.
-
-    Args:
-        second: The second moment of the round before.
-        sent: Holds the ``estimator``; without one, before the second round, the moment stays as it is.
-        beta: Memory.
-    """
-    estimator = taken_from("estimator", sent)
-    return {
-        name: beta * value + (1 - beta) * estimator[name].square() if name in estimator else value
-        for name, value in second.items()
-    }
-
-
-def diagonal(second: Weights, tau: float) -> Weights:
-    """What steps are divided by.
-
-    Args:
-        second: Second moments.
-        tau: What is added to their roots.
-    """
-    return {name: value.sqrt() + tau for name, value in second.items()}
+        second = taken_from("second", self.memory)
+        square = {name: value.square() for name, value in estimator.items()}
+        new = {name: self.beta * second.get(name, value) + (1 - self.beta) * value for name, value in square.items()}
+        super().remember(estimator, previous)
+        self.memory = self.memory | under("second", new)
