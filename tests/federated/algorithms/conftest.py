@@ -2,11 +2,13 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
@@ -14,9 +16,9 @@ from graphml.data.samples import contextual_sbm
 from graphml.data.transforms import SymmetricNormalization, ToSortedEdgeIndex
 from graphml.federated import Client, ClientData, LocalTraining, Message, NodeData, Schedule, SequentialEngine, simulate
 from graphml.federated.strategy import Strategy
-from graphml.federated.weights import Weights
-from graphml.models import GCN, GCNEncoder
-from graphml.tasks import NodeClassificationTask
+from graphml.federated.weights import Weights, weights_of
+from graphml.models import GCN, GCNEncoder, IdentityEncoder
+from graphml.tasks import BinaryNodeClassificationTask, LeastSquaresClassificationTask, NodeClassificationTask
 from graphml.tasks.task import Task
 
 SGD = functools.partial(torch.optim.SGD, lr=0.1)
@@ -115,6 +117,87 @@ def federate() -> Callable[..., Weights]:
 @pytest.fixture
 def recording() -> RecordingEngine:
     return RecordingEngine()
+
+
+@dataclass(frozen=True)
+class HeadProblem:
+    """Rows [n, d] and labels [n] in parts, and a task whose head is trained on them."""
+
+    x: np.ndarray
+    y: np.ndarray
+    parts: list[np.ndarray]
+    task: Task
+    initial: Weights
+
+    def clients(self, strategy: Strategy, **options: Any) -> list[Client]:
+        options = {"initial": self.initial} | options
+        return [
+            strategy.client(i, self.task, NodeData(self.graph(rows)), **options) for i, rows in enumerate(self.parts)
+        ]
+
+    def graph(self, rows: np.ndarray) -> Data:
+        inside = torch.ones(len(rows), dtype=torch.bool)
+        none = torch.empty(2, 0, dtype=torch.long)
+        return Data(
+            x=torch.from_numpy(self.x[rows]).to(self.task.head.weight.dtype),
+            y=torch.from_numpy(self.y[rows]),
+            edge_index=none,
+            edge_weight=torch.empty(0),
+            train_mask=inside,
+            val_mask=inside,
+            test_mask=inside,
+        )
+
+    def objective(self, state: Weights, ridge: float) -> float:
+        """The loss that is minimised, of the global weights, by numpy."""
+        head = np.c_[state["head.weight"].double().numpy(), state["head.bias"].double().numpy()]
+        outputs = np.c_[self.x, np.ones(len(self.x))] @ head.T
+        if isinstance(self.task, BinaryNodeClassificationTask):
+            losses = np.logaddexp(0, -(2 * self.y - 1) * outputs[:, 0])
+        elif isinstance(self.task, LeastSquaresClassificationTask):
+            losses = 0.5 * ((outputs - np.eye(outputs.shape[1])[self.y]) ** 2).sum(1)
+        else:
+            losses = logsumexp(outputs, axis=1) - outputs[np.arange(len(outputs)), self.y]
+        return float(losses.mean() + 0.5 * ridge * (head**2).sum())
+
+    def gaps(self, strategy: Strategy, rounds: int, lowest: float, **options: Any) -> list[float]:
+        """Distance to the lowest loss after each round."""
+        found: list[float] = []
+        simulate(
+            strategy,
+            options.pop("clients", None) or self.clients(strategy),
+            rounds,
+            schedule=Schedule(evaluate_every=rounds, monitor="val_loss"),
+            progress=False,
+            on_round=lambda row: found.append(self.objective(strategy.state, strategy.ridge) - lowest),
+            **options,
+        )
+        return found
+
+
+@pytest.fixture(scope="session")
+def head_problem() -> Callable[..., HeadProblem]:
+    """Labels by a random linear rule with noise; clients have equally many rows; the head begins at zero."""
+
+    def make(
+        kind: type[Task] = BinaryNodeClassificationTask,
+        rows: int = 240,
+        columns: int = 6,
+        classes: int = 2,
+        clients: int = 4,
+        double: bool = True,
+    ) -> HeadProblem:
+        rng = np.random.default_rng(0)
+        x, rule = rng.standard_normal((rows, columns)), rng.standard_normal((columns, classes))
+        y = (2 / columns**0.5 * x @ rule + rng.gumbel(size=(rows, classes))).argmax(1)
+        task = kind(columns, classes, encoder=IdentityEncoder)
+        for parameter in task.parameters():
+            nn.init.zeros_(parameter)
+        parts = np.array_split(rng.permutation(rows), clients)
+        task = task.double() if double else task
+        return HeadProblem(x, y, parts, task, weights_of(task))
+
+    return make
 
 
 def part(number: int) -> Data:

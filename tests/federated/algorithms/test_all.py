@@ -23,11 +23,13 @@ from graphml.federated import (
     Local,
     Scaffold,
 )
+from graphml.federated.algorithms.adaptive_fedmvr import AdaptiveFedMVR
+from graphml.federated.algorithms.fedmvr import FedMVR
 from graphml.federated.simulation import Schedule, simulate
 
 KINDS = [
-    AdaFGL, Ditto, FedAdagrad, FedAdam, FedAvg, FedAvgM, FedBN, FedDC, FedNova, FedOpt, FedPer, FedProx, FedPub, FedRep,
-    FedYogi, GCFLPlus, Local, Scaffold,
+    AdaFGL, AdaptiveFedMVR, Ditto, FedAdagrad, FedAdam, FedAvg, FedAvgM, FedBN, FedDC, FedMVR, FedNova, FedOpt,
+    FedPer, FedProx, FedPub, FedRep, FedYogi, GCFLPlus, Local, Scaffold,
 ]  # fmt: skip
 
 
