@@ -16,6 +16,7 @@ commands:
   predict    write the predictions of a checkpoint, such as the embeddings of all nodes
   features   make audio and text features of conversations, from their recordings and sentences
   federate   run a federation: clients that train together without sharing their data
+  tune       search the options of a training or of a federation: graphml tune --config FILE
   study      run all variants of a study over several seeds, and print the table
   annotate   emotions of your own conversations, as a table and as a page: graphml annotate CHECKPOINT FOLDER
   bench      time the operators and loaders beside their peers (from a checkout)
@@ -34,6 +35,7 @@ TRAINING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = {
     "features": "graphml.data.features.command",
     "federate": "graphml.federate.command",
+    "tune": "graphml.tune.command",
     "study": "graphml.study.command",
     "annotate": "graphml.annotate.command",
     "bench": "graphml.bench.command",

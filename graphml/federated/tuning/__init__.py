@@ -1,0 +1,1 @@
+"""Auto-tuning: searches over the options of a run within a budget of rounds."""
