@@ -26,7 +26,7 @@ Report = Callable[[int, float | None], None]
 Objective = Callable[[dict[str, Choice], int, Report], float]
 """From parameters, the number of the trial and where to report to the trial's value."""
 
-MOST_FAILURES = 5
+MOST_FAILURES = 10
 """Failures one after the other that end a search: something is wrong that no other configuration mends."""
 
 

@@ -55,6 +55,7 @@ class Search:
             raise ValueError(
                 f"monitor: expected a metric of the validation data, such as val_loss, got {self.monitor!r}"
             )
+        rungs_of(self.fidelity)
         distributions(self.space)
         self.make_pruner()
         self.make_sampler(0)
