@@ -121,7 +121,7 @@ def summary(plan: "Plan", outcome: "Outcome") -> str:
     rounds = sum(row.rounds for row in outcome.rows)
     lines = [f"{len(states)} trials ({counts}), {rounds} {plan.unit}"]
     if outcome.best is None:
-        return f"{lines[0]}: none was completed, so there is no best one; raise the budget\n"
+        return f"{lines[0]}: none was completed; raise the budget, or see the notes in trials.csv\n"
     lines.append(f"best: trial {outcome.best.number}, {plan.monitor} {outcome.best.value:.4f}")
     lines += [f"  {name}: {value}" for name, value in outcome.best.parameters.items()]
     if outcome.failed:
