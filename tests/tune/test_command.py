@@ -280,6 +280,17 @@ def test_a_missing_dataset_skips(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "skipped: search.yaml" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("untested")
+def test_cora_is_searched(data_root: Path) -> None:
+    file = Path(__file__).resolve().parents[2] / "experiments" / "federated" / "tune_cora.yaml"
+    options = ["--rounds", "6", "--budget", "15", "--data.root", str(data_root), "--out", "out"]
+    assert tune(*options, "--variant", "random", file=str(file)) == 0
+    rows = trials(Path("out"))
+    assert [(row["state"], row["rounds"]) for row in rows] == [("complete", "6"), ("complete", "6"), ("pruned", "3")]
+    assert max(float(row["value"]) for row in rows) > 0.5
+    assert "root" not in Path("out/tune.yaml").read_text().replace("root: null", "")  # it is this machine's
+
+
 def test_help_tells_of_the_file_and_of_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         cli.main(["tune", "--help"])
