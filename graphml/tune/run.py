@@ -55,7 +55,8 @@ def run(plan: Plan, resume: bool = False, overwrite: bool = False, progress: boo
     """
     with runner.locked(plan.out):
         _prepare(plan, resume, overwrite)
-        searcher = Searcher(plan.search, plan.name, plan.out / JOURNAL, plan.length, plan.minimise, progress)
+        journal, unit = plan.out / JOURNAL, plan.unit.removesuffix("s")
+        searcher = Searcher(plan.search, plan.name, journal, plan.length, plan.minimise, progress, unit)
         try:
             searcher.run(_objective(plan))
         finally:

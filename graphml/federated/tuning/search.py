@@ -39,7 +39,8 @@ class Searcher:
 
     The sampler of a trial is a fresh one, seeded by the search's seed and the number of trials before it: what it
     suggests depends on these trials and on nothing else, so that a search that is stopped and goes on tries what it
-    would have tried. (Hyperband deals trials to brackets by their numbers, which an interrupted trial shifts.)
+    would have tried. (But pruners count an interrupted trial among those that the others compete with, and Hyperband
+    deals trials to brackets by their numbers, which it shifts.)
 
     Args:
         settings: What to search.
@@ -48,12 +49,21 @@ class Searcher:
         rounds: Rounds of a whole trial.
         minimise: Whether the lowest value is the best.
         progress: Show a progress bar.
+        unit: What the bar calls a round.
     """
 
     def __init__(
-        self, settings: Search, name: str, journal: Path, rounds: int, minimise: bool = False, progress: bool = True
+        self,
+        settings: Search,
+        name: str,
+        journal: Path,
+        rounds: int,
+        minimise: bool = False,
+        progress: bool = True,
+        unit: str = "round",
     ) -> None:
-        self.settings, self.rounds, self.minimise, self.progress = settings, rounds, minimise, progress
+        self.settings, self.rounds, self.minimise = settings, rounds, minimise
+        self.progress, self.unit = progress, unit
         self.distributions = distributions(settings.space)
         self.study = _opened(name, journal, settings, minimise)
         self._failures = 0
@@ -96,7 +106,7 @@ class Searcher:
         self._close_interrupted()
         budget = self.settings.budget
         total, begun = (budget, self.spent) if budget is not None else (self.settings.trials, len(self.counted))
-        unit = "trial" if budget is None else "round"
+        unit = "trial" if budget is None else self.unit
         with tqdm(total=total, initial=begun, unit=unit, disable=not self.progress) as bar:
             while not self.is_done():
                 self._try(objective, bar)
