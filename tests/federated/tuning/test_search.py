@@ -40,6 +40,10 @@ def parabola(parameters, number, report, rounds=9):
     return value
 
 
+def silent(parameters, number, report):
+    return parabola(parameters, number, lambda done, value: None)
+
+
 def searcher(tmp_path, name="search", minimise=False, **settings):
     search = Search(SPACE, **({"sampler": RANDOM} | settings))
     return Searcher(search, name, tmp_path / f"{name}.log", 9, minimise=minimise, progress=False)
@@ -48,14 +52,14 @@ def searcher(tmp_path, name="search", minimise=False, **settings):
 @pytest.mark.parametrize("sampler", [RANDOM, TPE], ids=["random", "tpe"])
 def test_a_search_finds_the_top_and_is_the_same_again(sampler, tmp_path):
     first, again = (searcher(tmp_path, name, sampler=sampler, trials=20) for name in ("a", "b"))
-    first.run(parabola)
-    again.run(parabola)
+    first.run(silent)
+    again.run(silent)
     assert [row.parameters for row in first.rows] == [row.parameters for row in again.rows]
     assert len({row.parameters["x"] for row in first.rows}) == 20
     assert first.best.value == max(row.value for row in first.rows) > 1.9
     assert first.best.parameters["y"] == 1
     other = searcher(tmp_path, "c", sampler=sampler, trials=20, seed=1)
-    other.run(parabola)
+    other.run(silent)
     assert first.rows[0].parameters != other.rows[0].parameters
 
 
@@ -63,7 +67,7 @@ def test_tpe_does_better_than_random(tmp_path):
     means = []
     for name, sampler in (("random", RANDOM), ("tpe", TPE)):
         found = searcher(tmp_path, name, sampler=sampler, trials=40)
-        found.run(parabola)
+        found.run(silent)
         means.append(sum(row.value for row in found.rows[20:]) / 20)
     assert means[1] > means[0] + 0.2
 
@@ -181,7 +185,7 @@ def test_a_missing_dataset_ends_the_search(tmp_path):
 
 def test_the_lowest_is_the_best_where_that_is_asked(tmp_path):
     found = searcher(tmp_path, minimise=True, trials=8, pruner=HALVING)
-    found.run(lambda parameters, number, report: 1 - parabola(parameters, number, lambda *told: None))
+    found.run(lambda *trial: 1 - silent(*trial))
     assert found.best.value == min(row.value for row in found.rows)
 
 
