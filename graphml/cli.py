@@ -17,6 +17,7 @@ commands:
   features   make audio and text features of conversations, from their recordings and sentences
   federate   run a federation: clients that train together without sharing their data
   audit      attack a federation under several defences: what they cost, and what leaks all the same
+  tune       search the options of a training or of a federation: graphml tune --config FILE
   study      run all variants of a study over several seeds, and print the table
   annotate   emotions of your own conversations, as a table and as a page: graphml annotate CHECKPOINT FOLDER
   bench      time the operators and loaders beside their peers (from a checkout)
@@ -36,6 +37,7 @@ OTHER_COMMANDS = {
     "features": "graphml.data.features.command",
     "federate": "graphml.federate.command",
     "audit": "graphml.audit.command",
+    "tune": "graphml.tune.command",
     "study": "graphml.study.command",
     "annotate": "graphml.annotate.command",
     "bench": "graphml.bench.command",

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from jsonargparse import Namespace
 from pytorch_lightning.loggers import Logger
 
+from graphml.data import DatasetMissingError
 from graphml.federated.client import Client, LocalTraining
 from graphml.federated.clients import LazyClients
 from graphml.federated.partition import Items, Partition, Partitioner
@@ -143,7 +144,13 @@ def build(config: dict[str, Any], options: Sequence[str] = ()) -> Setup:
     except UsageError as error:
         raise ValueError(str(error)) from error
     pl.seed_everything(parsed.seed, verbose=False)  # initial weights
-    return _assemble(parser.instantiate(parsed), _plain(parsed))
+    try:
+        made = parser.instantiate(parsed)
+    except ValueError as error:  # the parser wraps what the data raise when the model asks for their sizes
+        if isinstance(error.__cause__, DatasetMissingError):
+            raise error.__cause__ from None
+        raise
+    return _assemble(made, _plain(parsed))
 
 
 def _assemble(made: Namespace, config: dict[str, Any]) -> Setup:

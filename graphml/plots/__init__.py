@@ -10,6 +10,7 @@ from graphml.plots.per_class_bars import per_class_bars
 from graphml.plots.ratio_chart import Ratio, ratio_chart
 from graphml.plots.relation_weights import relation_weights
 from graphml.plots.reliability_diagram import reliability_diagram
+from graphml.plots.search_history import search_history
 from graphml.plots.study_bars import study_bars
 from graphml.plots.training_curve import training_curve
 
@@ -25,6 +26,7 @@ __all__ = [
     "ratio_chart",
     "relation_weights",
     "reliability_diagram",
+    "search_history",
     "study_bars",
     "training_curve",
 ]

@@ -54,12 +54,40 @@ def measure_fit(
     Raises:
         RuntimeError: If the test logged nothing.
     """
-    fixed = [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder}", "--trainer.enable_progress_bar=false"]
     quiet = [] if figures else ["--figures.enabled=false"]
-    cli = GraphmlCLI(["fit", f"--config={json.dumps(config)}", *options, *fixed, *quiet])
+    cli = GraphmlCLI([*arguments_of(config, options, seed, folder), *quiet])
     checkpoint = cli.trainer.checkpoint_callback
     # A run of no epochs (an untrained encoder as a control) leaves no checkpoint: the model in memory is tested.
     path = checkpoint.best_model_path if isinstance(checkpoint, ModelCheckpoint) else ""
+    return tested(cli, path)
+
+
+def arguments_of(config: dict[str, Any], options: Sequence[str], seed: int, folder: Path) -> list[str]:
+    """Return the command line of one run.
+
+    Args:
+        config: Full configuration.
+        options: Command line options that belong to this machine.
+        seed: Seed of everything.
+        folder: Where logs, checkpoint and figures go.
+    """
+    fixed = [f"--seed_everything={seed}", f"--trainer.default_root_dir={folder}", "--trainer.enable_progress_bar=false"]
+    return ["fit", f"--config={json.dumps(config)}", *options, *fixed]
+
+
+def tested(cli: GraphmlCLI, path: str) -> list[Measurement]:
+    """Test what was trained.
+
+    Args:
+        cli: The command line after training.
+        path: Its checkpoint; empty for the model in memory.
+
+    Returns:
+        Each metric that the test logged; ``<split>/<metric>`` is taken apart.
+
+    Raises:
+        RuntimeError: If the test logged nothing.
+    """
     logged = cli.trainer.test(cli.model, datamodule=cli.datamodule, ckpt_path=path or None)
     measurements = []
     for name, value in (pair for metrics in logged for pair in metrics.items()):

@@ -104,7 +104,7 @@ def run_study(plan: Plan) -> list[str]:
         DatasetMissingError: If the dataset is not on this machine.
         ValueError: If the folder holds another study, or is in use.
     """
-    with _locked(plan.out):
+    with locked(plan.out):
         _check_study(plan)
         if plan.overwrite:
             _forget(plan)
@@ -254,13 +254,22 @@ def differences(old: Any, new: Any, prefix: str = "") -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder: two studies at a time would lose each other's rows."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder: two processes at a time would lose each other's rows.
+
+    Args:
+        folder: The folder of a study or of a search; it is made if it is not there.
+
+    Raises:
+        ValueError: If another process holds it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as file:
         if sys.platform != "win32":
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ValueError(f"another study is running in {folder}: wait for it, or use another --out") from error
+                raise ValueError(
+                    f"another process is at work in {folder}: wait for it, or use another --out"
+                ) from error
         yield

@@ -1,4 +1,4 @@
-"""Every variant of every study trains and tests, on a tiny graph or tiny conversations in place of its own."""
+"""Every variant of every study trains and tests, and of every search tries, on tiny data in place of its own."""
 
 import itertools
 from pathlib import Path
@@ -9,9 +9,15 @@ import pytest
 from graphml.data import Conversations, Utterance, write_folder
 from graphml.study.runs import RUNS
 from graphml.study_file import StudyConfig, load_study
+from graphml.tune.command import build_parser
+from graphml.tune.planning import make_plan
+from graphml.tune.run import run
+from graphml.tune.tune_file import load_tune
 
 ROOT = Path(__file__).resolve().parents[2]
-STUDIES = sorted((ROOT / "experiments").rglob("*.yaml"))
+FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
+SEARCHES = [path for path in FILES if path.stem.startswith("tune_")]
+STUDIES = [path for path in FILES if path not in SEARCHES]
 SHORT = ["--trainer.max_epochs=1", "--trainer.enable_model_summary=false"]
 GRAPH = ["--data.name=karate", "--data.split=random", "--data.num_splits=1", "--model.encoder.hidden_channels=8"]
 
@@ -87,6 +93,22 @@ def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: P
     measurements = RUNS[study.run].measure(config, [], 0, tmp_path, False)
     assert wanted <= {m.metric for m in measurements}
     assert all(0 <= m.value <= 1 for m in measurements if study.run == "fit")
+
+
+def searches() -> list[tuple[Path, str]]:
+    return [(path, variant) for path in SEARCHES for variant in load_tune(path).variants]
+
+
+@pytest.mark.parametrize(("path", "variant"), searches(), ids=[f"{path.stem}-{name}" for path, name in searches()])
+def test_search_runs(path: Path, variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.setattr("graphml.tune.run._test", lambda plan, best: ("", []))
+    options = build_parser().parse_args(["--config", str(path), "--variant", variant, "--trials", "1"])
+    options.out = tmp_path
+    tiny = ["--data.name=karate", "--data.split=random", "--partitioner.num_clients=2", "--partitioner.delta=0"]
+    outcome = run(make_plan(options, [*tiny, "--rounds=1"]), progress=False)
+    assert outcome.best is not None
+    assert [row.state for row in outcome.rows] == ["complete"]
 
 
 def federation_options(study: StudyConfig, variant: str, conversations: Path, graphs: Path) -> list[str]:

@@ -129,6 +129,12 @@ def test_wrong_options_are_told(
     assert "Traceback" not in error
 
 
+def test_a_missing_dataset_skips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = ["--data.name", "Cora", "--data.root", str(tmp_path / "nowhere")]
+    assert federate(*TINY, *missing, "--out", str(tmp_path / "run")) == 3
+    assert capsys.readouterr().err.startswith("skipped: dataset Cora is missing")
+
+
 def test_help_names_the_options_and_what_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         federate("--help")

@@ -29,3 +29,7 @@ def test_importing_the_package_loads_no_torch() -> None:
 def test_top_level_help_loads_no_torch() -> None:
     help_only = "from graphml.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass"
     assert loaded_after(help_only, ("torch", "torch_geometric", *HEAVY)) == []
+
+
+def test_importing_federations_and_their_tuning_loads_no_extra() -> None:
+    assert loaded_after("import graphml.federated.tuning", ("optuna", "flwr", "opacus", "pymetis")) == []

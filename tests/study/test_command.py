@@ -162,7 +162,7 @@ def test_folder_in_use_is_refused(study_file: Path, capsys: pytest.CaptureFixtur
     with (OUT / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert main(["study", str(study_file)]) == 2
-    assert "another study is running in" in capsys.readouterr().err
+    assert "another process is at work in" in capsys.readouterr().err
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
