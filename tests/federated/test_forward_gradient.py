@@ -70,16 +70,16 @@ def test_one_draw_is_the_direction_times_the_derivative_of_the_dense_formula(gcn
 def test_the_mean_of_many_draws_is_the_gradient_within_its_standard_error(gcn):
     task, data = gcn
     generator = torch.Generator().manual_seed(0)
-    estimates = torch.stack([flat(forward_gradient(task, data, LAST, generator)[1]) for _ in range(1000)])
+    estimates = torch.stack([flat(forward_gradient(task, data, LAST, generator)[1]) for _ in range(600)])
     truth = flat(exact(task, data, LAST)[1])
     error = (estimates.mean(0) - truth) / (estimates.std(0) / len(estimates) ** 0.5)
     assert error.abs().max() < 4  # of 15 numbers: a chance of 1 in 1,000
     assert 0.3 < error.square().mean() < 2.5
-    assert ((estimates.mean(0) - truth).norm() / truth.norm()) < 0.3
+    assert ((estimates.mean(0) - truth).norm() / truth.norm()) < 0.4
 
 
 class Curved(Task):
-    """``sum sin(w x)``: a loss that costs nothing, so that a law can be looked at closely."""
+    """``sum sin(w + x)``: a loss that costs nothing, so that a law can be looked at closely."""
 
     def __init__(self, size):
         super().__init__()
@@ -87,7 +87,7 @@ class Curved(Task):
         self.b = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
 
     def loss(self, model, batch, generator):
-        return (self.w * batch).sin().sum() + self.b.square().sum(), {}
+        return (self.w + batch).sin().sum() + self.b.cos().sum(), {}
 
     def counts(self, model, batch, stage):
         return {}
@@ -96,19 +96,20 @@ class Curved(Task):
         return {}
 
 
-@pytest.mark.parametrize("draws", [1, 4])
-@pytest.mark.parametrize(("names", "size"), [(["w"], 1), (["w"], 12), (["w", "b"], 12)])
+@pytest.mark.parametrize(
+    ("names", "size", "draws"), [(["w"], 1, 1), (["w"], 12, 1), (["w", "b"], 12, 1), (["w"], 8, 4)]
+)
 def test_the_second_moment_is_that_of_the_law(names, size, draws):
     """E|g^|^2 = (d + 2) |g|^2 for one direction, (1 + (d + 1) / K) |g|^2 for the mean of K."""
     task, batch = Curved(size), torch.linspace(0.5, 2.0, size, dtype=torch.float64)
     generator = torch.Generator().manual_seed(1)
-    estimates = (flat(forward_gradient(task, batch, names, generator, draws)[1]) for _ in range(6000 // draws))
+    estimates = (flat(forward_gradient(task, batch, names, generator, draws)[1]) for _ in range(2000 // draws))
     squares = torch.stack([estimate.square().sum() for estimate in estimates])
     truth = flat(exact(task, batch, names)[1])
     law = (1 + (len(truth) + 1) / draws) * truth.square().sum()
     error = squares.std() / len(squares) ** 0.5
     assert (squares.mean() - law).abs() < 4 * error
-    assert error < 0.05 * law  # a test that can fail
+    assert error < 0.08 * law  # a test that can fail
 
 
 def test_a_draw_of_directions_leaves_task_and_other_streams_alone(gcn):
