@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 from torch.autograd.gradcheck import gradcheck, gradgradcheck
 
-from graphml.ops import adjacency_pattern, chebyshev_basis, chebyshev_filter, spmm
+from graphml.ops import adjacency_pattern, chebyshev_basis, chebyshev_filter, contrastive_logsumexp, spmm
+from graphml.ops.forward_mode import RefuseCustomOps
 from graphml.ops.sparse import edge_dot
 
 N, ORDER = 7, 4
@@ -108,3 +110,65 @@ def test_compiled_code_gives_the_same_tangent(name):
     torch.testing.assert_close(torch.func.jvp(compiled, values, tangents)[1], expected)
     whole = torch.compile(lambda *args: torch.func.jvp(ours, args, tangents)[1], backend="aot_eager")
     torch.testing.assert_close(whole(*values), expected)
+
+
+@pytest.fixture(scope="module")
+def square():
+    """An operator of torch.library whose author thought of backpropagation alone."""
+
+    @torch.library.custom_op("graphml_tests::square", mutates_args=())
+    def operator(x: torch.Tensor) -> torch.Tensor:
+        return x * x
+
+    operator.register_autograd(
+        lambda ctx, grad: 2 * ctx.saved_tensors[0] * grad,
+        setup_context=lambda ctx, inputs, output: ctx.save_for_backward(*inputs),
+    )
+    return operator
+
+
+@pytest.fixture
+def dual():
+    with torch.no_grad(), forward_ad.dual_level():
+        yield forward_ad.make_dual(torch.tensor([2.0, 3.0]), torch.ones(2))
+
+
+def test_a_custom_op_drops_the_tangent_in_silence_and_is_refused_where_that_matters(square, dual):
+    assert forward_ad.unpack_dual(square(dual)).tangent is None  # what it is refused for
+    forms = (square, torch.ops.graphml_tests.square, torch.ops.graphml_tests.square.default)
+    for form in forms:
+        with RefuseCustomOps(), pytest.raises(NotImplementedError, match=r"graphml_tests.square.* a tangent of zero"):
+            form(dual)
+
+
+def test_values_without_a_tangent_pass_and_so_do_operators_of_torch(square, dual):
+    with RefuseCustomOps():
+        torch.testing.assert_close(square(torch.tensor([2.0])), torch.tensor([4.0]))
+        tangent = forward_ad.unpack_dual(torch.ops.aten.mul(dual, dual)).tangent
+    torch.testing.assert_close(tangent, torch.tensor([4.0, 6.0]))
+
+
+def test_tangents_among_lists_and_keywords_are_found(dual):
+    @torch.library.custom_op("graphml_tests::total", mutates_args=())
+    def total(parts: list[torch.Tensor], more: torch.Tensor) -> torch.Tensor:
+        return sum(part.sum() for part in parts) + more.sum()
+
+    plain = torch.ones(1)
+    with RefuseCustomOps():
+        assert total([plain, plain], more=plain) == 3
+        for parts, more in (([plain, dual], plain), ([plain], dual)):
+            with pytest.raises(NotImplementedError, match=r"graphml_tests.total"):
+                total(parts, more=more)
+
+
+def test_operators_within_a_function_that_has_a_jvp_are_left_alone(dual):
+    with RefuseCustomOps():  # its forward calls graphml::contrastive_logsumexp
+        rows = torch.stack([dual, dual * 0.5, dual - 1.0])
+        tangent = forward_ad.unpack_dual(contrastive_logsumexp(rows, 0.5)).tangent
+    assert tangent.abs().min() > 0
+
+
+def test_the_package_operator_without_a_refusal_of_its_own_is_refused_by_the_mode(dual):
+    rows = torch.stack([dual, dual * 0.5])
+    with RefuseCustomOps(), pytest.raises(NotImplementedError, match=r"graphml.contrastive_logsumexp"):
+        torch.ops.graphml.contrastive_logsumexp(rows, 0.5)
