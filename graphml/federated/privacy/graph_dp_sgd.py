@@ -65,7 +65,7 @@ class GraphDPSGD(DPSGD):
     """
 
     protects: ClassVar[str] = "graph"
-    mixins: ClassVar[tuple[type, ...]] = (GraphSteps,)
+    mixins = (GraphSteps,)
 
     def __init__(
         self, clip: float, noise_multiplier: float, sampling_rate: float = 0.1, steps: int = 10, delta: float = 1e-5

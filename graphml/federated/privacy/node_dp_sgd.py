@@ -117,7 +117,7 @@ class NodeDPSGD(DPSGD):
     """
 
     protects: ClassVar[str] = "node"
-    mixins: ClassVar[tuple[type, ...]] = (NodeSteps,)
+    mixins = (NodeSteps,)
 
     def __init__(
         self,
