@@ -65,7 +65,7 @@ def test_the_required_packages_and_the_extras_are_those_of_the_design() -> None:
         "scatter": ["torch-scatter"],
         "flower": ["flwr"],
         "tune": ["optuna"],
-        "privacy": ["opacus"],
+        "privacy": ["opacus", "cryptography"],
         "metis": ["pymetis"],
         "text": ["sentence-transformers"],
         "logging": ["tensorboard"],

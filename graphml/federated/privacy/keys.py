@@ -37,7 +37,8 @@ def public_key(private: bytes) -> bytes:
     """
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    public: bytes = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+    return public
 
 
 def agreed_key(private: bytes, public: bytes, purpose: str) -> bytes:
@@ -59,7 +60,8 @@ def agreed_key(private: bytes, public: bytes, purpose: str) -> bytes:
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     shared = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"graphml {purpose}".encode()).derive(shared)
+    key: bytes = HKDF(SHA256(), KEY_BYTES, salt=None, info=f"graphml {purpose}".encode()).derive(shared)
+    return key
 
 
 def mask(key: bytes, size: int, dtype: type[np.unsignedinteger]) -> np.ndarray:
@@ -87,7 +89,8 @@ def sealed_box(key: bytes, content: bytes) -> bytes:
     """
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-    return ChaCha20Poly1305(key).encrypt(bytes(12), content, None)
+    box: bytes = ChaCha20Poly1305(key).encrypt(bytes(12), content, None)
+    return box
 
 
 def opened_box(key: bytes, box: bytes) -> bytes:
@@ -104,6 +107,7 @@ def opened_box(key: bytes, box: bytes) -> bytes:
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
     try:
-        return ChaCha20Poly1305(key).decrypt(bytes(12), box, None)
+        content: bytes = ChaCha20Poly1305(key).decrypt(bytes(12), box, None)
     except InvalidTag as error:
         raise ValueError("box: expected one that was sealed with this key, got another") from error
+    return content

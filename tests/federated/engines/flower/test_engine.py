@@ -16,7 +16,18 @@ from flwr.app import Message as FlowerMessage
 from flwr.serverapp import Grid
 from flwr.supercore.task_identity import TaskIdentity
 
-from graphml.federated import Client, Fault, FedAvg, Local, Message, Pull, Schedule, TooFewClientsError, simulate
+from graphml.federated import (
+    Client,
+    Fault,
+    FedAvg,
+    Local,
+    Message,
+    Pull,
+    Schedule,
+    TooFewClientsError,
+    Uplink,
+    simulate,
+)
 from graphml.federated.engines.flower import client_app
 from graphml.federated.engines.flower.engine import FlowerEngine
 
@@ -202,6 +213,25 @@ def test_a_checkpoint_of_clients_that_remember_goes_on(first, make_clients, make
     assert equal(again.last_state, expected.last_state)
     stored = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["clients"]
     assert sorted(stored) == [0, 1, 2, 3]
+
+
+def test_secure_aggregation_with_a_client_that_drops_out(make_clients, make_grid):
+    """Keys, shares and masks pass over Flower: what a stage asks beside training needs nothing of the engine."""
+    pytest.importorskip("cryptography")
+    from graphml.federated.privacy.secure_aggregation import SecureAggregation
+
+    def strategy():
+        return Uplink(FedAvg(), [SecureAggregation()])
+
+    def clients():
+        kind = strategy().client
+        return make_clients(strategy(), kind=type("Dropping", (RaisingClient, kind), {}))
+
+    grid = make_grid(clients)
+    found = simulate(strategy(), clients(), 2, FlowerEngine(grid), progress=False)
+    assert grid.kinds.count("query.assist") == 2 * (4 + 4 + 3)  # keys, secrets, shares
+    assert [fault.client for fault in found.history.faults] == [2, 2]
+    assert same_run(found, simulate(strategy(), clients(), 2, progress=False))
 
 
 def test_a_client_that_raises_is_reported_by_name(make_clients, make_grid):
