@@ -69,16 +69,15 @@ class Exposure:
         Returns:
             For each of the graphs how the weights changed, by name.
         """
-        setup, record = self.setup, Record()
-        strategy = watched(copy.deepcopy(setup.strategy), record)
+        setup = self.setup
+        strategy = Watched(copy.deepcopy(setup.strategy))
         data = [NodeData(graph) for graph in graphs]
         data += [client.data for client in setup.clients] if beside_clients else []  # type: ignore[misc]
         initial, make = setup.clients[0].initial, strategy.client
         clients = [make(k, setup.task, own, setup.local, None, seed, initial) for k, own in enumerate(data)]
         simulate(strategy, clients, 1, SequentialEngine(), server=setup.server, seed=seed, progress=False)
-        everyone = difference(next(iter(record.seen.values())).arrays, record.shared)
-        seen = {number: difference(reply.arrays, record.shared) for number, reply in record.seen.items()}
-        return [seen[number] if len(seen) > 1 else everyone for number in range(len(graphs))]
+        seen = {number: difference(reply.arrays, initial) for number, reply in strategy.seen.items()}
+        return [seen[number] if len(seen) > 1 else next(iter(seen.values())) for number in range(len(graphs))]
 
     def gradients(self, graphs: Sequence[Data], seed: int, beside_clients: bool = False) -> list[Weights]:
         """The gradients that the server concludes from these updates.
@@ -103,45 +102,47 @@ class Exposure:
         ]  # fmt: skip
 
 
-class Record(UplinkStage):
-    """Keeps what the server sees of a round's answers.
+class Watched(Uplink):
+    """An algorithm with its defence whose server keeps what it sees, and stops there.
 
-    Attributes:
-        seen: The answers.
-        shared: Weights that the clients were sent.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: Replies = {}
-        self.shared: Weights = {}
-
-    def combine(self, answers: Replies, shared: Weights) -> Replies:
-        """Keep the answers.
-
-        Args:
-            answers: What the server sees.
-            shared: Weights that the clients were sent.
-        """
-        self.seen, self.shared = answers, shared
-        return answers
-
-
-def watched(strategy: Strategy, record: Record) -> Uplink:
-    """An algorithm, with its defence, whose server writes down what it sees.
+    It opens each answer. Where a stage hides single answers, it sees what that stage combines them to.
 
     Args:
-        strategy: The algorithm.
-        record: What it writes to.
+        strategy: The algorithm; all clients take part in its round.
 
-    Returns:
-        The algorithm with one stage more: after all others, since these are what a server opens; but inside a stage
-        that hides single answers, since what that makes of them is all that a server has.
+    Attributes:
+        seen: What the server has seen of the last round.
     """
-    inner, stages = (strategy.inner, strategy.stages) if isinstance(strategy, Uplink) else (strategy, [])
-    hiding = [place for place, stage in enumerate(stages) if stage.hides]
-    place = hiding[0] if hiding else len(stages)
-    return Uplink(inner, [*stages[:place], record, *stages[place:]])
+
+    def __init__(self, strategy: Strategy) -> None:
+        inner, stages = (strategy.inner, strategy.stages) if isinstance(strategy, Uplink) else (strategy, [])
+        super().__init__(inner, stages or [UplinkStage()])
+        self.seen: Replies = {}
+
+    def sample(self, round: int, clients: Sequence[int], seed: int) -> list[int]:
+        """All clients.
+
+        Args:
+            round: Number of the round.
+            clients: Numbers of the clients.
+            seed: Seed of the run.
+        """
+        return list(clients)
+
+    def aggregate_fit(self, round: int, replies: Replies) -> None:
+        """Keep what the server sees.
+
+        Args:
+            round: Number of the round.
+            replies: Sealed answers.
+        """
+        if round < 1:
+            return super().aggregate_fit(round, replies)
+        for stage, expected in self._undone(round):
+            replies = {number: stage.open(reply, expected) for number, reply in replies.items()}
+            replies = stage.combine(replies, self.state) if stage.hides else replies
+        self.seen = replies
+        return None
 
 
 def graph_of_server(setup: Setup) -> Data:

@@ -10,7 +10,7 @@ from graphml.study.results import Summary, aligned, format_value
 HEADLINES = {"auc": 0.5, "edge_auc": 0.5, "feature_recovery": 0.0}
 """Figures of attacks that table and chart show, with what a guess gets; results.csv has all."""
 
-COSTS = ("test_accuracy", "epsilon", "mebibytes_up")
+COSTS = ("test_accuracy", "epsilon_client", "epsilon_graph", "epsilon_node", "mebibytes_up")
 
 Cells = dict[tuple[str, str], Summary]
 """Summaries by variant and column."""

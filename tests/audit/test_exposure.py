@@ -66,7 +66,7 @@ def test_it_sees_what_passed_through_the_defence(exposure, pieces):
 
 @pytest.mark.parametrize("beside", [False, True])
 def test_of_hidden_answers_it_sees_what_they_are_combined_to(exposure, pieces, beside):
-    hidden = behind(exposure, Hiding(), Doubling()).updates(pieces, seed=3, beside_clients=beside)
+    hidden = behind(exposure, Doubling(), Hiding()).updates(pieces, seed=3, beside_clients=beside)
     graphs = [*pieces, *(client.data.data for client in exposure.setup.clients)] if beside else pieces
     each = behind(exposure, Doubling()).updates(graphs, seed=3)
     mean = weighted_average(each, [float(graph.train_mask.sum()) for graph in graphs])

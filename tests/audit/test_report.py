@@ -17,7 +17,7 @@ ROWS = [
     row("none", "deep_leakage", "feature_recovery", 0.4),
     row("none", "deep_leakage", "distance", 0.001),
     row("noise", "fs-g", "test_accuracy", 0.5),
-    row("noise", "fs-g", "epsilon", 7.25),
+    row("noise", "fs-g", "epsilon_client", 7.25),
     row("noise", "link_stealing_0", "auc", 0.61),
     row("flips", "fs-g", "test_accuracy", 0.2),
 ]
@@ -27,7 +27,7 @@ def test_two_axes_are_two_tables():
     first, second = audit_tables(ROWS).split("Robustness")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in first.splitlines() if "|" in line]
     assert [cell.strip() for cell in lines[0]] == [
-        "defence", "test_accuracy (%)", "epsilon", "mebibytes_up", "link stealing 0 auc",
+        "defence", "test_accuracy (%)", "epsilon_client", "mebibytes_up", "link stealing 0 auc",
         "deep leakage feature recovery",
     ]  # fmt: skip
     assert lines[2] == ["none", "87.12 ± 1.00", "-", "12.3", "0.9", "0.4"]
