@@ -53,7 +53,9 @@ class DenseGCN:
 class DenseGINGraph:
     """`graphml.models.GINGraphClassifier` on one graph in training mode without dropout.
 
-    BatchNorm takes the statistics of this graph's nodes, as it does where a client's batch is one graph.
+    BatchNorm takes the statistics of this graph's nodes, as it does where a client's batch is one graph. It makes
+    searches for the graph end far from the observed gradient: expect little more than the labels and the used features
+    to be found through it.
 
     Attributes:
         prefix: What stands before the names of the model's weights.

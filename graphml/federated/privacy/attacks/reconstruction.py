@@ -32,13 +32,14 @@ def reconstruction_leakage(attack: str, found: Reconstruction, x: Tensor, adjace
         found: The reconstruction.
         x: The client's features, dense [n, F].
         adjacency: The client's adjacency without self-loops [n, n].
-        ordered: Whether the server knows which node is which, as it does where features or edges are known to it. If
-            not, nodes are matched first, which flatters the figures a little: compare with those of a random guess.
+        ordered: Whether the server knows which node is which, as it does where it knows the features. Known edges do
+            not tell: nodes that are placed alike, such as leaves of a star, can be exchanged. If not, nodes are matched
+            first, which flatters the figures a little: compare with those of a random guess.
 
     Returns:
         ``feature_mse``; ``feature_nmse``, the same in units of the features' mean square (1 is what zeros get);
-        ``feature_cosine``, mean over the nodes; ``edge_auc`` over pairs of nodes (0.5 is chance, NaN where all or no
-        pairs are linked); ``distance`` of the gradients.
+        ``feature_cosine``, mean over the nodes; ``edge_auc`` over pairs of nodes (0.5 is chance; NaN where all or no
+        pairs are linked, without meaning where the edges were known); ``distance`` of the gradients.
 
     Raises:
         ValueError: If the shapes differ.
