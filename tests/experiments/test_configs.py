@@ -80,6 +80,8 @@ def test_there_are_studies() -> None:
 @pytest.mark.parametrize(("path", "variant"), cases(), ids=[f"{path.stem}-{name}" for path, name in cases()])
 def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: Path, graphs: Path) -> None:
     study = load_study(path)
+    if path.stem.startswith("privacy"):
+        pytest.importorskip("opacus")
     if study.run == "federate":
         tiny = federation_options(study, variant, conversations, graphs)
         wanted = {"test_mrr" if study.config["data"]["class_path"].endswith("LinkDataModule") else "test_loss"}

@@ -65,9 +65,13 @@ class CentralDP(PrivateStage):
             sealing: Who seals it.
 
         Raises:
-            ValueError: If the model shares buffers, or the task takes statistics of the examples.
+            ValueError: If the model shares buffers, the task takes statistics of the examples, or another stage hides
+                the single answers, which the server must clip and sum itself.
         """
         refuse_untrained(sealing.client)
+        hiding = [type(stage).__name__ for stage in sealing.client.stages if stage.hides]  # type: ignore[attr-defined]
+        if hiding:
+            raise ValueError(f"stages: expected none that hides answers from a server that is trusted, got {hiding[0]}")
         return with_update(answer, sealing.start, clipped(flat_update(answer, sealing.start), self.clip))
 
     def combine(self, answers: Replies, shared: Weights) -> Replies:

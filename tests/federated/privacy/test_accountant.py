@@ -39,7 +39,7 @@ def test_without_sampling_it_is_the_closed_form(sigma, steps):
     assert rdp_epsilon(sigma, 1.0, steps, 1e-5) == pytest.approx(by_hand, rel=1e-9)
 
 
-@pytest.mark.parametrize(("sigma", "sampling", "steps"), [(1.0, 0.1, 100), (2.0, 0.3, 20), (0.8, 0.01, 500)])
+@pytest.mark.parametrize(("sigma", "sampling", "steps"), [(1.0, 0.1, 100), (2.0, 0.3, 20)])
 def test_with_sampling_it_is_the_integral(sigma, sampling, steps):
     def divergence(order):  # of (1 - q) N(0, sigma^2) + q N(1, sigma^2) from N(0, sigma^2)
         def integrand(z):

@@ -6,7 +6,16 @@ import pytest
 import torch
 from scipy import stats
 
-from graphml.federated import FedAvg, FedAvgM, Message, Scaffold, SequentialEngine, Uplink, VectorisedEngine
+from graphml.federated import (
+    FedAvg,
+    FedAvgM,
+    Message,
+    Scaffold,
+    SequentialEngine,
+    Uplink,
+    UplinkStage,
+    VectorisedEngine,
+)
 from graphml.federated.privacy.accountant import rdp_epsilon
 from graphml.federated.privacy.central_dp import CentralDP
 from graphml.federated.privacy.update import flat_update
@@ -103,3 +112,12 @@ def test_answers_with_more_than_weights_are_refused(run_clients):
 def test_wrong_numbers_of_clients(count):
     with pytest.raises(ValueError, match="clients_per_round: expected a finite number above 0"):
         CentralDP(1.0, 1.0, count)
+
+
+def test_a_stage_that_hides_answers_is_refused(make_clients):
+    class Hiding(UplinkStage):
+        hides = True
+
+    client = make_clients(Uplink(FedAvg(), [CentralDP(1.0, 1.0, 4), Hiding()]))[0]
+    with pytest.raises(ValueError, match=r"stages: expected none that hides answers .* got Hiding"):
+        client.fit(Message(client.initial, config={"round": 1}))

@@ -59,7 +59,7 @@ def test_one_graph_more_moves_the_sum_by_at_most_c(make, rings_and_stars):
     strategy = Uplink(FedAvg(), [GraphDPSGD(0.05, 1.0, 1.0)])
     whole, _ = sums(make(strategy)[0])
     moved = []
-    for left_out in range(20):
+    for left_out in (0, 3, 11):
         rest = [graph for number, graph in enumerate(rings_and_stars[:20]) if number != left_out]
         client = make(strategy, data=GraphsData({"train": rest, "val": [], "test": []}, 64))[0]
         moved.append(float((sums(client)[0] - whole).norm()))
