@@ -27,18 +27,16 @@ class Uplink(Strategy):
 
     Args:
         strategy: The algorithm.
-        stages: At least one stage; one that hides answers is the last.
+        stages: At least one stage; one that hides answers is the last, and those before it leave their form alone.
 
     Raises:
-        ValueError: If there is no stage, or a hidden answer would be sealed again.
+        ValueError: If there is no stage, or the sum of hidden answers could not be opened.
     """
 
     def __init__(self, strategy: Strategy, stages: list[UplinkStage]) -> None:
         if not stages:
             raise ValueError("stages: expected at least one, got none")
-        early = [type(stage).__name__ for stage in stages[:-1] if stage.hides]
-        if early:
-            raise ValueError(f"stages: expected {early[0]} to be the last, for nothing else can open what it hides")
+        _check_hidden(stages)
         self.inner, self.stages = strategy, list(stages)
         super().__init__(strategy.client_fraction)
         self.client = through(strategy.client, self.stages)
@@ -201,6 +199,16 @@ class Uplink(Strategy):
         for stage, expected in self._undone(round):
             reply = stage.open(reply, expected)
         return reply
+
+
+def _check_hidden(stages: Sequence[UplinkStage]) -> None:
+    for place, stage in enumerate(stages):
+        name = type(stage).__name__
+        if stage.hides and place + 1 < len(stages):
+            raise ValueError(f"stages: expected {name} to be the last, for nothing else can open what it hides")
+        packed = [type(each).__name__ for each in stages[:place] if type(each).wire is not UplinkStage.wire]
+        if stage.hides and packed:
+            raise ValueError(f"stages: expected answers of their own form before {name}, got {packed[0]}")
 
 
 def _to_stage(place: int, ask: Ask) -> Ask:

@@ -24,7 +24,7 @@ from graphml.federated import (
     VectorisedEngine,
     simulate,
 )
-from graphml.federated.compression import Updates
+from graphml.federated.compression import TopK, Updates
 from graphml.federated.weights import weighted_average
 from graphml.models import GCNEncoder
 from graphml.tasks import NodeClassificationTask
@@ -309,9 +309,11 @@ def test_thresholds_out_of_range_are_refused(threshold):
         SecureAggregation(threshold)
 
 
-def test_nothing_can_be_sealed_again(make_clients):
+def test_nothing_can_be_sealed_again_nor_sums_of_packed_answers_be_opened():
     with pytest.raises(ValueError, match="stages: expected SecureAggregation to be the last"):
         Uplink(FedAvg(), [SecureAggregation(), UplinkStage()])
+    with pytest.raises(ValueError, match="expected answers of their own form before SecureAggregation, got TopK"):
+        Uplink(FedAvg(), [TopK(), SecureAggregation()])
 
 
 def test_the_package_that_is_missing_is_named(monkeypatch):
