@@ -1,6 +1,6 @@
 """How much of a known mutual information InfoNCE and DEMI estimate, on correlated Gaussians.
 
-``python experiments/demi/gaussians.py`` prints the table and writes results.csv and figures/gaussians.png beside this
+``python experiments/demi/gaussians.py`` prints the table and writes gaussians.csv and figures/gaussians.png beside this
 file, in about a minute of one core.
 
 x and y have 20 components, equally correlated in pairs; I(x; y) is set by the correlation. A batch has 64 pairs, which
@@ -196,7 +196,7 @@ def main() -> None:
     keys = list(results[NATS[0]])
     lines = [[*key, *(f"{results[nats][key]:.2f}" for nats in NATS)] for key in keys]
     print(aligned([["critics", "estimate", *(f"I = {nats:g}" for nats in NATS)], *lines], left=2))
-    with atomic_write(options.out / "results.csv") as path, path.open("w", newline="") as file:
+    with atomic_write(options.out / "gaussians.csv") as path, path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["critics", "estimate", "truth", "nats"])
         writer.writerows([*key, nats, f"{results[nats][key]:.4f}"] for key in keys for nats in NATS)

@@ -17,7 +17,7 @@ CHAIN, PLAIN = "DEMI, conditional negatives", "InfoNCE"
 
 @pytest.fixture(scope="module")
 def table() -> dict[tuple[str, str, float], float]:
-    with (FOLDER / "results.csv").open(newline="") as file:
+    with (FOLDER / "gaussians.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return {(row["critics"], row["estimate"], float(row["truth"])): float(row["nats"]) for row in rows}
 
@@ -42,8 +42,8 @@ def test_the_script_writes_table_and_figure(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(SCRIPT, name, value)
     monkeypatch.setattr(sys, "argv", ["gaussians.py", "--out", str(tmp_path)])
     SCRIPT.main()
-    first = (tmp_path / "results.csv").read_bytes()
+    first = (tmp_path / "gaussians.csv").read_bytes()
     assert (tmp_path / "figures" / "gaussians.png").stat().st_size > 10_000
     assert "DEMI, importance weights" in capsys.readouterr().out
     SCRIPT.main()
-    assert (tmp_path / "results.csv").read_bytes() == first
+    assert (tmp_path / "gaussians.csv").read_bytes() == first
