@@ -158,7 +158,9 @@ class FedYogiSplit(FedYogi):
         self.buffers = tuple(name for name in state if name not in parameters)
         for part in self.parts or ():
             if not any(_belongs(name, part) for name in parameters):
-                raise ValueError(f"trained: expected modules or parameters of {', '.join(parameters)}, got {part!r}")
+                raise ValueError(
+                    f"trained: expected modules or parameters of {', '.join(sorted(parameters))}, got {part!r}"
+                )
         chosen = [n for n in parameters if self.parts is None or any(_belongs(n, part) for part in self.parts)]
         super().initialize(state, num_clients, chosen)
 
