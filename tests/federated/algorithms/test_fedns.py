@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from graphml.federate.run import in_process_engine
+from graphml.federated import SequentialEngine
 from graphml.federated.algorithms.fedns import FedNS
 from graphml.federated.algorithms.newton import Newton, NoDecreaseError
 from graphml.federated.message import Message
+from graphml.federated.setup import build, resolve
 from graphml.federated.simulation import Schedule, simulate
 from graphml.tasks import NodeClassificationTask
 
@@ -125,3 +128,37 @@ def test_sketches_of_too_many_rows_are_refused():
 def test_no_rows_are_refused():
     with pytest.raises(ValueError, match="sketch_size: expected at least 1, got 0"):
         FedNS(0)
+
+
+def test_it_runs_from_a_configuration_on_a_frozen_encoder():
+    setup = build(
+        resolve(
+            [
+                {
+                    "data": {
+                        "class_path": "graphml.data.NodeDataModule",
+                        "init_args": {"name": "karate", "split": "random"},
+                    },
+                    "model": {
+                        "class_path": "graphml.tasks.NodeClassificationTask",
+                        "init_args": {"encoder": {"class_path": "graphml.models.WaveletEncoder"}},
+                    },
+                    "partitioner": {
+                        "class_path": "graphml.federated.RandomPartitioner",
+                        "init_args": {"num_clients": 2},
+                    },
+                    "strategy": {
+                        "class_path": "graphml.federated.algorithms.fedns.FedNS",
+                        "init_args": {"sketch_size": 40},
+                    },
+                }
+            ],
+            ["--model.encoder.hidden_channels=4", "--data.split=random", "--protocol=fs-g"],
+        )
+    )
+    result = simulate(setup.strategy, setup.clients, 4, server=setup.server, progress=False)
+    assert not result.history.faults
+    assert result.last_state.keys() == {"head.weight", "head.bias"}
+    losses = [row.metrics["val_loss"] for row in result.history.rounds]
+    assert losses[-1] != losses[0]
+    assert in_process_engine(setup).__class__ is SequentialEngine
