@@ -51,11 +51,11 @@ class Schedule:
             if value is not None and value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
 
-    def monitored(self, task: Task) -> str:
+    def monitored(self, task: Task | type[Task]) -> str:
         """The metric that chooses the best round.
 
         Args:
-            task: What is trained.
+            task: What is trained, or its class.
         """
         named: str = getattr(task, "monitor", "val_accuracy")
         return named if self.monitor is None else self.monitor

@@ -1,5 +1,6 @@
 """The run of kind ``federate``: what ``graphml federate`` does, for one seed of a study or one trial of a search."""
 
+import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,10 @@ def monitor_of_federate(config: dict[str, Any]) -> str:
     Args:
         config: Full configuration.
     """
-    monitor: str = config["schedule"]["monitor"]
-    return monitor
+    from graphml.federated.simulation import Schedule
+
+    task = pkgutil.resolve_name(config["model"]["class_path"])
+    return Schedule(monitor=config["schedule"]["monitor"]).monitored(task)
 
 
 def validate_federate(config: dict[str, Any], options: Sequence[str], seed: int, folder: Path, watch: Watch) -> float:
