@@ -143,9 +143,8 @@ class FedMVR(FedAvg):
 
     The estimates that are averaged are those at the round's initial weights, which all clients share, as in MimeMVR
     (Karimireddy et al., NeurIPS 2021, arXiv 2008.03606). STEM (arXiv 2106.10435) and FAFED average those after the last
-    local step. Where clients differ in their labels each of these is nearly zero, as it fits its own labels by then,
-    and so is their mean, while the gradient of all at the mean of the weights is not: tried here on ten clients by
-    label skew, it does not learn with :math:`\alpha = 0.1`.
+    local step. Where clients differ in their labels each of these is nearly zero, as a client fits its own labels by
+    then, and so is their mean, while the gradient of all at the mean of the weights is not.
 
     **A reconstruction**: the algorithm of arXiv 2412.11660 (variance reduction and adaptive learning) is not available
     to us; this and `AdaptiveFedMVR` are built from its published relatives. :math:`\alpha` is constant, as STORM's
