@@ -9,7 +9,7 @@ import yaml
 
 from graphml.federated import PROTOCOLS, Strategy
 from graphml.federated.tuning import Rung
-from graphml.study.runs import RUNS
+from graphml.study.runs import TRIALS
 from graphml.study.watch import Watch
 
 FEDERATION = """
@@ -29,18 +29,18 @@ class StopError(Exception):
 
 
 def federation(**changes: Any) -> dict[str, Any]:
-    return RUNS["federate"].resolve([yaml.safe_load(FEDERATION), changes], [])
+    return TRIALS["federate"].resolve([yaml.safe_load(FEDERATION), changes], [])
 
 
 def validate(config: dict[str, Any], folder: Path, **options: Any) -> tuple[float, list[tuple[int, float | None]]]:
     told: list[tuple[int, float | None]] = []
     watch = Watch(report=lambda done, value: told.append((done, value)), **({"monitor": "val_accuracy"} | options))
-    return RUNS["federate"].validate(config, [], 0, folder, watch), told
+    return TRIALS["federate"].validate(config, [], 0, folder, watch), told
 
 
 def test_a_trial_reports_the_best_so_far_and_ends_as_the_run(tmp_path: Path) -> None:
     value, told = validate(federation(), tmp_path)
-    measured = {m.metric: m.value for m in RUNS["federate"].measure(federation(), [], 0, tmp_path / "run", False)}
+    measured = {m.metric: m.value for m in TRIALS["federate"].measure(federation(), [], 0, tmp_path / "run", False)}
     assert value == pytest.approx(measured["val_accuracy"], rel=1e-6)
     assert [done for done, _ in told] == [1, 2, 3, 4, 5]
     values = [value for _, value in told if value is not None]
@@ -63,7 +63,7 @@ def test_a_protocol_that_takes_the_last_round_is_followed(tmp_path: Path, monkey
     monkeypatch.setitem(PROTOCOLS, "fs-g", dataclasses.replace(PROTOCOLS["fs-g"], select="last"))
     config = federation(rounds=8, protocol="fs-g", local={"epochs": 9})
     value, told = validate(config, tmp_path)
-    measured = {m.metric: m.value for m in RUNS["federate"].measure(config, [], 0, tmp_path, False)}
+    measured = {m.metric: m.value for m in TRIALS["federate"].measure(config, [], 0, tmp_path, False)}
     assert value == told[-1][1] == pytest.approx(measured["val_accuracy"], rel=1e-6)
     assert measured["round"] == 8
 
@@ -90,7 +90,7 @@ def test_what_the_report_raises_ends_the_run(tmp_path: Path) -> None:
             raise StopError
 
     with pytest.raises(StopError):
-        RUNS["federate"].validate(federation(), [], 0, tmp_path, Watch("val_accuracy", report))
+        TRIALS["federate"].validate(federation(), [], 0, tmp_path, Watch("val_accuracy", report))
     assert list(tmp_path.iterdir()) == []
 
 
