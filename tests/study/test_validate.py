@@ -9,7 +9,7 @@ import yaml
 
 from graphml.federated import PROTOCOLS, Strategy
 from graphml.federated.tuning import Rung
-from graphml.study.runs import RUNS
+from graphml.study.runs import RUNS, TRIALS
 from graphml.study.watch import Watch
 
 FEDERATION = """
@@ -35,7 +35,7 @@ def federation(**changes: Any) -> dict[str, Any]:
 def validate(config: dict[str, Any], folder: Path, **options: Any) -> tuple[float, list[tuple[int, float | None]]]:
     told: list[tuple[int, float | None]] = []
     watch = Watch(report=lambda done, value: told.append((done, value)), **({"monitor": "val_accuracy"} | options))
-    return RUNS["federate"].validate(config, [], 0, folder, watch), told
+    return TRIALS["federate"].validate(config, [], 0, folder, watch), told
 
 
 def test_a_trial_reports_the_best_so_far_and_ends_as_the_run(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_the_report_raises_ends_the_run(tmp_path: Path) -> None:
             raise StopError
 
     with pytest.raises(StopError):
-        RUNS["federate"].validate(federation(), [], 0, tmp_path, Watch("val_accuracy", report))
+        TRIALS["federate"].validate(federation(), [], 0, tmp_path, Watch("val_accuracy", report))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,3 +101,11 @@ def test_what_the_report_raises_ends_the_run(tmp_path: Path) -> None:
 def test_wrong_federations_are_refused(changes: dict[str, Any], monitor: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=told):
         validate(federation(**changes), tmp_path, monitor=monitor)
+
+
+def test_the_metric_is_that_of_the_schedule_or_of_the_task() -> None:
+    monitor = TRIALS["federate"].monitor
+    assert monitor(federation(schedule={"monitor": "val_loss"})) == "val_loss"
+    assert monitor(federation()) == "val_accuracy"
+    graphs = {"class_path": "graphml.tasks.LinkPredictionTask"}
+    assert monitor(federation() | {"model": graphs}) == "val_mrr"
