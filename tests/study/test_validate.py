@@ -9,7 +9,7 @@ import yaml
 
 from graphml.federated import PROTOCOLS, Strategy
 from graphml.federated.tuning import Rung
-from graphml.study.runs import TRIALS
+from graphml.study.runs import RUNS, TRIALS
 from graphml.study.watch import Watch
 
 FEDERATION = """
@@ -29,7 +29,7 @@ class StopError(Exception):
 
 
 def federation(**changes: Any) -> dict[str, Any]:
-    return TRIALS["federate"].resolve([yaml.safe_load(FEDERATION), changes], [])
+    return RUNS["federate"].resolve([yaml.safe_load(FEDERATION), changes], [])
 
 
 def validate(config: dict[str, Any], folder: Path, **options: Any) -> tuple[float, list[tuple[int, float | None]]]:
@@ -40,7 +40,7 @@ def validate(config: dict[str, Any], folder: Path, **options: Any) -> tuple[floa
 
 def test_a_trial_reports_the_best_so_far_and_ends_as_the_run(tmp_path: Path) -> None:
     value, told = validate(federation(), tmp_path)
-    measured = {m.metric: m.value for m in TRIALS["federate"].measure(federation(), [], 0, tmp_path / "run", False)}
+    measured = {m.metric: m.value for m in RUNS["federate"].measure(federation(), [], 0, tmp_path / "run", False)}
     assert value == pytest.approx(measured["val_accuracy"], rel=1e-6)
     assert [done for done, _ in told] == [1, 2, 3, 4, 5]
     values = [value for _, value in told if value is not None]
@@ -63,7 +63,7 @@ def test_a_protocol_that_takes_the_last_round_is_followed(tmp_path: Path, monkey
     monkeypatch.setitem(PROTOCOLS, "fs-g", dataclasses.replace(PROTOCOLS["fs-g"], select="last"))
     config = federation(rounds=8, protocol="fs-g", local={"epochs": 9})
     value, told = validate(config, tmp_path)
-    measured = {m.metric: m.value for m in TRIALS["federate"].measure(config, [], 0, tmp_path, False)}
+    measured = {m.metric: m.value for m in RUNS["federate"].measure(config, [], 0, tmp_path, False)}
     assert value == told[-1][1] == pytest.approx(measured["val_accuracy"], rel=1e-6)
     assert measured["round"] == 8
 
@@ -101,3 +101,11 @@ def test_what_the_report_raises_ends_the_run(tmp_path: Path) -> None:
 def test_wrong_federations_are_refused(changes: dict[str, Any], monitor: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=told):
         validate(federation(**changes), tmp_path, monitor=monitor)
+
+
+def test_the_metric_is_that_of_the_schedule_or_of_the_task() -> None:
+    monitor = TRIALS["federate"].monitor
+    assert monitor(federation(schedule={"monitor": "val_loss"})) == "val_loss"
+    assert monitor(federation()) == "val_accuracy"
+    graphs = {"class_path": "graphml.tasks.LinkPredictionTask"}
+    assert monitor(federation() | {"model": graphs}) == "val_mrr"
