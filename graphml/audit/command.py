@@ -16,8 +16,8 @@ garbage. Without a file: five clients of the embedded digits graph.
 
 The file is that of a study (see 'graphml study --help') with 'run: audit':
   config:                          a federation, as for 'graphml federate --config', and
-    attacks:                       classes of graphml.audit: LinkStealing, LossMembership, ShadowModels,
-      - graphml.audit.LinkStealing       PropertyInference, DeepLeakage, InvertingGradients
+    attacks:                       LinkStealing, LossMembership, ShadowModels, PropertyInference, DeepLeakage,
+      - graphml.federated.audit.LinkStealing                                            InvertingGradients
   variants:                        defences: the federation with another strategy, such as graphml.federated.Uplink
     none: {}
 """

@@ -23,7 +23,7 @@ def resolve_audit(configs: Sequence[dict[str, Any]], options: Sequence[str]) -> 
     Raises:
         ValueError: If a key or an option is wrong.
     """
-    from graphml.audit.setup import resolve_attacks
+    from graphml.federated.audit.setup import resolve_attacks
 
     given = [config["attacks"] for config in configs if "attacks" in config]
     layers = [{key: value for key, value in config.items() if key != "attacks"} for config in configs]
@@ -47,8 +47,8 @@ def measure_audit(
     """
     import torch
 
-    from graphml.audit.exposure import Exposure
-    from graphml.audit.setup import make_attacks
+    from graphml.federated.audit.exposure import Exposure
+    from graphml.federated.audit.setup import make_attacks
     from graphml.federated.setup import build
     from graphml.federated.simulation import one_thread
 

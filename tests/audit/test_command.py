@@ -12,10 +12,11 @@ from graphml.study_file import load_study
 
 
 @pytest.fixture
-def file(federation, tmp_path):
+def file(tmp_path):
+    federation = load_study(DIGITS).config | {"rounds": 5}
     federation["attacks"] = [
-        {"class_path": "graphml.audit.LinkStealing", "init_args": {"num_links": 50}},
-        "graphml.audit.LossMembership",
+        {"class_path": "graphml.federated.audit.LinkStealing", "init_args": {"num_links": 50}},
+        "graphml.federated.audit.LossMembership",
     ]
     stage = {"class_path": "graphml.federated.UplinkStage"}
     inner = {"class_path": "graphml.federated.FedAvg"}

@@ -29,10 +29,11 @@ MAY_IMPORT["callbacks"] = {"io"}
 MAY_IMPORT["lightning_cli"] = MAY_IMPORT["plots"] | {"plots", "callbacks", "parser"}
 MAY_IMPORT["federate"] = MAY_IMPORT["lightning_cli"] | {"lightning_cli", "study_file"}
 MAY_IMPORT["study"] = MAY_IMPORT["federate"] | {"federate"}
+MAY_IMPORT["audit"] = MAY_IMPORT["study"] | {"study"}
 MAY_IMPORT["tune"] = MAY_IMPORT["study"] | {"study"}
 MAY_IMPORT["bench"] = {"io", "plots", "study"}
 MAY_IMPORT["annotate"] = {"io", "ops", "data", "evaluation", "tasks"}
-MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study", "tune", "bench", "annotate", "federate"}
+MAY_IMPORT["cli"] = MAY_IMPORT["study"] | {"study", "tune", "audit", "bench", "annotate", "federate"}
 MAY_IMPORT["__main__"] = {"cli"}
 
 LIGHT = {"ops", "spectral", "losses", "metrics", "nn", "models"}

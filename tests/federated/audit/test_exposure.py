@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from graphml.audit import Exposure
 from graphml.federated import FedAvg, FedPer, Message, Uplink, UplinkStage
+from graphml.federated.audit import Exposure
 from graphml.federated.privacy.attacks import connected_nodes, local_update, small_client
 from graphml.federated.setup import build, resolve
 from graphml.federated.weights import weighted_average

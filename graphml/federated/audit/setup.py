@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from graphml.audit.attack import Attack
+from graphml.federated.audit.attack import Attack
 from graphml.parser import GraphmlParser, UsageError
 
 

@@ -5,8 +5,8 @@ import abc
 import torch
 from torch_geometric.data import Data
 
-from graphml.audit.attack import Attack
-from graphml.audit.exposure import Exposure, generator_of
+from graphml.federated.audit.attack import Attack
+from graphml.federated.audit.exposure import Exposure, generator_of
 from graphml.federated.privacy.attacks import (
     Leakage,
     Observation,

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from graphml.audit.attack import Attack
-from graphml.audit.exposure import Exposure, generator_of
+from graphml.federated.audit.attack import Attack
+from graphml.federated.audit.exposure import Exposure, generator_of
 from graphml.federated.client import LocalTraining
 from graphml.federated.client_data import NodeData
 from graphml.federated.privacy.attacks import (

@@ -3,8 +3,8 @@
 import torch
 from torch_geometric.data import Data
 
-from graphml.audit.attack import Attack
-from graphml.audit.exposure import Exposure, generator_of
+from graphml.federated.audit.attack import Attack
+from graphml.federated.audit.exposure import Exposure, generator_of
 from graphml.federated.privacy.attacks import (
     Leakage,
     above_median,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graphml.audit import (
+from graphml.federated.audit import (
     DeepLeakage,
     InvertingGradients,
     LinkStealing,

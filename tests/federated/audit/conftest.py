@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from graphml.audit import Exposure
+from graphml.federated.audit import Exposure
 from graphml.federated.setup import build, resolve
 from graphml.federated.simulation import simulate
 

@@ -2,7 +2,7 @@
 
 import abc
 
-from graphml.audit.exposure import Exposure
+from graphml.federated.audit.exposure import Exposure
 from graphml.federated.privacy.attacks import Leakage
 
 
