@@ -267,7 +267,7 @@ def through(client: Callable[..., Client], stages: Sequence[UplinkStage]) -> Cal
     """
     if isinstance(client, functools.partial):
         return functools.partial(through(client.func, stages), *client.args, **client.keywords)
-    mixins = tuple(mixin for stage in stages for mixin in stage.mixins)
+    mixins = tuple(dict.fromkeys(mixin for stage in stages for mixin in stage.mixins))  # two stages may share one
     bases: tuple[Any, ...] = (_Sealed, *mixins, client)
     kind: type[Client] = type(f"Sealed{client.__name__}", bases, {"stages": tuple(stages)})
     return kind

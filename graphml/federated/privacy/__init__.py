@@ -3,6 +3,7 @@
 from graphml.federated.privacy.accountant import prv_epsilon, rdp_epsilon
 from graphml.federated.privacy.central_dp import CentralDP
 from graphml.federated.privacy.clipping import LayerClipping, UpdateClipping
+from graphml.federated.privacy.dp_sgd import DPSGD
 from graphml.federated.privacy.graph_dp_sgd import GraphDPSGD
 from graphml.federated.privacy.krum import Krum, MultiKrum
 from graphml.federated.privacy.local_dp import LocalDP
@@ -14,6 +15,7 @@ from graphml.federated.privacy.secure_aggregation import SecureAggregation
 from graphml.federated.privacy.stage import PrivateStage, spent
 
 __all__ = [
+    "DPSGD",
     "CentralDP",
     "CoordinateMedian",
     "GaussianNoise",
