@@ -1,5 +1,6 @@
 """Attacks from a configuration."""
 
+import copy
 import json
 from typing import Any
 
@@ -35,7 +36,7 @@ def make_attacks(attacks: list[dict[str, Any]]) -> list[Attack]:
 
 def _parsed(attacks: list[dict[str, Any]]) -> Any:
     try:
-        return _parser().parse_object({"attacks": attacks})
+        return _parser().parse_object({"attacks": copy.deepcopy(attacks)})  # it changes what it is given
     except UsageError as error:
         raise ValueError(str(error)) from error
 
