@@ -16,8 +16,9 @@ garbage. Without a file: five clients of the embedded digits graph.
 
 The file is that of a study (see 'graphml study --help') with 'run: audit':
   config:                          a federation, as for 'graphml federate --config', and
-    attacks:                       LinkStealing, LossMembership, ShadowModels, PropertyInference, DeepLeakage,
-      - graphml.federated.audit.LinkStealing                                            InvertingGradients
+    attacks:                       replaced as a whole by a variant that has its own; empty for none
+      - graphml.federated.audit.LinkStealing            others there: LossMembership, ShadowModels,
+                                                        PropertyInference, DeepLeakage, InvertingGradients
   variants:                        defences: the federation with another strategy, such as graphml.federated.Uplink
     none: {}
 """
