@@ -21,6 +21,7 @@ STUDIES = [path for path in FILES if path not in SEARCHES]
 SHORT = ["--trainer.max_epochs=1", "--trainer.enable_model_summary=false"]
 GRAPH = ["--data.name=karate", "--data.split=random", "--data.num_splits=1", "--model.encoder.hidden_channels=8"]
 
+FEW_ATTACKS = [{"class_path": "graphml.federated.audit.LinkStealing", "init_args": {"num_links": 20}}]
 
 FEDERATION = ["--rounds=1", "--local.epochs=1"]
 
@@ -80,9 +81,14 @@ def test_there_are_studies() -> None:
 @pytest.mark.parametrize(("path", "variant"), cases(), ids=[f"{path.stem}-{name}" for path, name in cases()])
 def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: Path, graphs: Path) -> None:
     study = load_study(path)
-    if path.stem.startswith("privacy"):
+    layers = [study.config, study.variants[variant] or {}]
+    if path.stem.startswith(("privacy", "audit")):
         pytest.importorskip("opacus")
-    if study.run == "federate":
+        pytest.importorskip("cryptography")
+    if study.run == "audit":
+        tiny, wanted = ["--rounds=1", "--data.name=digits"], {"test_loss"}
+        layers += [{"attacks": FEW_ATTACKS}] if "attacks" not in layers[1] else []
+    elif study.run == "federate":
         tiny = federation_options(study, variant, conversations, graphs)
         wanted = {"test_mrr" if study.config["data"]["class_path"].endswith("LinkDataModule") else "test_loss"}
     elif "emotion" in path.parts:
@@ -91,7 +97,7 @@ def test_variant_runs(path: Path, variant: str, tmp_path: Path, conversations: P
         # An encoder without layers of its own has no width to reduce.
         tiny = SHORT + [option for option in GRAPH if variant != "raw" or "hidden_channels" not in option]
         wanted = {"val_accuracy", "test_accuracy"}
-    config = RUNS[study.run].resolve([study.config, study.variants[variant] or {}], tiny)
+    config = RUNS[study.run].resolve(layers, tiny)
     measurements = RUNS[study.run].measure(config, [], 0, tmp_path, False)
     assert wanted <= {m.metric for m in measurements}
     assert all(0 <= m.value <= 1 for m in measurements if study.run == "fit")

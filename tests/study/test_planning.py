@@ -69,7 +69,7 @@ def test_wrong_option_is_named(study_file: Path, args: list[str], match: str) ->
 
 def test_unknown_kind_of_run_is_named(study_file: Path) -> None:
     study_file.write_text(study_file.read_text() + "run: tune\n")
-    with pytest.raises(ValueError, match="run: expected one of fit, federate, got 'tune'"):
+    with pytest.raises(ValueError, match="run: expected one of fit, federate, audit, got 'tune'"):
         plan(study_file)
 
 
