@@ -1,7 +1,8 @@
 """Raw features as embeddings: the control that every encoder must beat."""
 
-import torch
 from torch import Tensor, nn
+
+from graphml.ops import as_dense
 
 
 class IdentityEncoder(nn.Module):
@@ -18,4 +19,4 @@ class IdentityEncoder(nn.Module):
 
     def forward(self, x: Tensor, edge_index: Tensor, edge_weight: Tensor, density: Tensor | None = None) -> Tensor:
         """The features ``[N, in_channels]``."""
-        return x.to_dense() if x.layout != torch.strided else x
+        return as_dense(x)

@@ -6,6 +6,7 @@ from graphml.ops.chebyshev import chebyshev_basis
 from graphml.ops.chebyshev_filter import chebyshev_filter
 from graphml.ops.contrastive import contrastive_logsumexp
 from graphml.ops.corrupt_triples import corrupt_triples
+from graphml.ops.dense import as_dense
 from graphml.ops.dialogue_batch import DialogueBatch, DialogueLinks
 from graphml.ops.dialogue_edges import (
     DialogueEdges,
@@ -28,6 +29,7 @@ __all__ = [
     "SparsePattern",
     "adjacency_pattern",
     "angular_similarity",
+    "as_dense",
     "centered_product",
     "chebyshev_basis",
     "chebyshev_filter",

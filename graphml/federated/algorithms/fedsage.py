@@ -16,6 +16,7 @@ from graphml.federated.seeds import derived_seed, forked_random_state
 from graphml.federated.strategy import Replies
 from graphml.federated.weights import Weights, weights_of
 from graphml.models.neighbor_generator import ImpairedGraph, NeighborGenerator, hide_nodes
+from graphml.ops import as_dense
 
 
 class FedSagePlusClient(MendingClient):
@@ -54,11 +55,11 @@ class FedSagePlusClient(MendingClient):
     def _impaired(self, fraction: float) -> ImpairedGraph:
         """The own graph without the nodes that are hidden, the same ones each time."""
         generator = torch.Generator().manual_seed(derived_seed(self.seed, self.number, -4))
-        return hide_nodes(_dense(self.graph.x), self.graph.edge_index.as_tensor(), fraction, generator)
+        return hide_nodes(as_dense(self.graph.x), self.graph.edge_index.as_tensor(), fraction, generator)
 
     def _judge(self, request: Message, noise: torch.Generator) -> Weights:
         """Gradients of other clients' decoders: what they generate should be near to nodes here."""
-        size, targets = int(request.config["num_generated"]), _dense(self.graph.x)
+        size, targets = int(request.config["num_generated"]), as_dense(self.graph.x)
         slopes: Weights = {}
         for author in sorted({name.split("/")[0] for name in request.arrays}, key=int):
             sent = taken_from(author, request.arrays)
@@ -81,7 +82,7 @@ class FedSagePlusClient(MendingClient):
         """Keep the generator and show its decoder; after the last step keep only what it generates."""
         if request.config["last"]:
             own, size = self.graph, int(request.config["num_generated"])
-            x, owner = made.generate(_dense(own.x), own.edge_index.as_tensor(), size, noise)
+            x, owner = made.generate(as_dense(own.x), own.edge_index.as_tensor(), size, noise)
             self.keep({"x": x, "owner": owner})
             return self.acknowledge()
         self.memory = under("generator", weights_of(made)) | under("optimizer", _tensors(optimizer))
@@ -102,7 +103,7 @@ class FedSagePlusClient(MendingClient):
         new = int(graph.num_nodes or 0) + torch.arange(len(owner))
         more = [torch.stack([owner, new]), torch.stack([new, owner])]
         more += [new.expand(2, -1)] if contains_self_loops(edges) else []
-        x = torch.cat([_dense(graph.x), parts["x"]])
+        x = torch.cat([as_dense(graph.x), parts["x"]])
         out: Data = SymmetricNormalization()(with_extra_nodes(graph, x, torch.cat([edges, *more], dim=1)))
         return out
 
@@ -237,10 +238,6 @@ class FedSagePlus(FedAvg):
         if round == 1 - self.preparation:
             return "train"
         return "judge" if round % 2 else "improve"
-
-
-def _dense(x: Tensor) -> Tensor:
-    return x if x.layout == torch.strided else x.to_dense()
 
 
 def _add_to_gradient(parameter: Tensor, slope: Tensor, weight: float) -> None:

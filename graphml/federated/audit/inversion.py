@@ -20,6 +20,7 @@ from graphml.federated.privacy.attacks import (
     small_client,
     used_features,
 )
+from graphml.ops import as_dense
 
 
 class GradientInversion(Attack):
@@ -136,6 +137,6 @@ def mean_features(graph: Data, but: torch.Tensor) -> torch.Tensor:
         graph: The graph, with dense or sparse features.
         but: Numbers of nodes that are left out.
     """
-    x = graph.x.to_dense() if graph.x.layout != torch.strided else graph.x
+    x = as_dense(graph.x)
     mean: torch.Tensor = x[torch.ones(len(x), dtype=torch.bool).index_fill(0, but, False)].mean(dim=0)
     return mean

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphml.losses import scaled_cosine_error
-from graphml.ops import adjacency_pattern, spmm
+from graphml.ops import adjacency_pattern, as_dense, spmm
 
 
 class GraphMAE(nn.Module):
@@ -35,7 +35,7 @@ class GraphMAE(nn.Module):
 
     def forward(self, encoder: nn.Module, batch: Any, generator: torch.Generator) -> Tensor:
         """Loss of one random mask."""
-        x = batch.x.to_dense() if batch.x.layout != torch.strided else batch.x
+        x = as_dense(batch.x)
         count = max(1, int(self.mask_rate * x.size(0)))
         masked = torch.randperm(x.size(0), generator=generator, device=generator.device)[:count].to(x.device)
         corrupted = x.index_copy(0, masked, self.token.expand(count, -1))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from graphml.nn import Views
+from graphml.ops import as_dense
 from graphml.tasks.task import num_seeds
 
 
@@ -46,6 +47,6 @@ class TwoViewObjective(nn.Module):
 
 def corrupt(x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Dense features and the same rows in random order: the negative graph of DGI."""
-    x = x.to_dense() if x.layout != torch.strided else x
+    x = as_dense(x)
     order = torch.randperm(x.size(0), generator=generator, device=generator.device).to(x.device)
     return x, x[order]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from graphml.federated.privacy.attacks.leakage import Leakage, decision_metrics
 from graphml.federated.privacy.attacks.node_pairs import DISTANCES, Matrix, NodePairs, pair_distances, pair_features
+from graphml.ops import as_dense
 
 METRIC = "correlation"
 """Distance of the unsupervised attacks' headline figures: fixed, since who has no labels cannot choose the best."""
@@ -131,7 +132,7 @@ def reference_posteriors(x: Tensor, y: Tensor, labelled: Tensor, num_classes: in
     """
     if not labelled.any():
         raise ValueError("labelled: expected at least one node, got none")
-    dense = (x.to_dense() if x.layout != torch.strided else x).double().numpy()
+    dense = as_dense(x).double().numpy()
     features = scipy.sparse.csr_array(dense)  # bags of words: several times as fast
     model = _trained(
         MLPClassifier((16,), learning_rate_init=0.01, max_iter=EPOCHS, random_state=seed),

@@ -10,6 +10,7 @@ from scipy.spatial import distance
 from torch import Tensor
 
 from graphml.federated.privacy.attacks.subgraph import plain
+from graphml.ops import as_dense
 
 Matrix = NDArray[np.float64]
 
@@ -90,7 +91,7 @@ def pair_distances(vectors: Tensor, nodes: Tensor) -> Matrix:
         The `DISTANCES` [m, 8]; those that a vector of zeros or of equal numbers leaves undefined are 0, as in the
         authors' code.
     """
-    dense = (vectors.to_dense() if vectors.layout != torch.strided else vectors).double().numpy()
+    dense = as_dense(vectors).double().numpy()
     first, second = (dense[side] for side in nodes.numpy())
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = [[metric(u, v) for metric in DISTANCES.values()] for u, v in zip(first, second, strict=True)]

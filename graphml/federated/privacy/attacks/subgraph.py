@@ -7,6 +7,7 @@ from torch_geometric.data import Data
 from torch_geometric.utils import k_hop_subgraph, subgraph
 
 from graphml.data.transforms import SymmetricNormalization, ToSortedEdgeIndex
+from graphml.ops import as_dense
 
 
 def connected_nodes(data: Data, num_nodes: int, generator: torch.Generator) -> Tensor:
@@ -51,7 +52,7 @@ def small_client(data: Data, nodes: Tensor) -> Data:
     """
     edges = plain(data.edge_index)
     kept, _ = subgraph(nodes, edges, relabel_nodes=True, num_nodes=data.num_nodes)
-    x = data.x.to_dense() if data.x.layout != torch.strided else data.x
+    x = as_dense(data.x)
     everyone = torch.ones(len(nodes), dtype=torch.bool)
     nobody = ~everyone
     small = Data(x=x[nodes], y=data.y[nodes], edge_index=kept, n_id=nodes)
