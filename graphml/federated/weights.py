@@ -27,6 +27,16 @@ def parameter_names(module: nn.Module) -> frozenset[str]:
     return frozenset(name for name, _ in module.named_parameters(remove_duplicate=False))
 
 
+def belongs(name: str, part: str) -> bool:
+    """Whether a weight is a module's, or the parameter itself.
+
+    Args:
+        name: Name of the weight.
+        part: Name of the module or parameter, such as ``encoder.lins.1``.
+    """
+    return name == part or name.startswith(f"{part}.")
+
+
 def weighted_average(states: Sequence[Weights], shares: Sequence[float]) -> Weights:
     """Average the floating tensors, and keep the integer ones of the first state.
 

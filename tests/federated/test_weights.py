@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from graphml.federated.weights import difference, weighted_average, weights_of
+from graphml.federated.weights import belongs, difference, weighted_average, weights_of
 
 
 def states() -> list[dict[str, torch.Tensor]]:
@@ -51,3 +51,10 @@ def test_the_difference_is_of_the_floating_tensors():
     change = difference(end, start)
     assert set(change) == {"w", "half"}
     torch.testing.assert_close(change["w"], end["w"] - start["w"])
+
+
+def test_a_weight_belongs_to_its_module_and_to_itself_alone():
+    assert belongs("encoder.lins.1.weight", "encoder.lins.1")
+    assert belongs("encoder.lins.1.weight", "encoder.lins.1.weight")
+    assert not belongs("encoder.lins.10.weight", "encoder.lins.1")
+    assert not belongs("encoder", "encoder.lins")

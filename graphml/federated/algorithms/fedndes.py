@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from graphml.federated.algorithms.fedns import FedNS, FedNSClient
-from graphml.federated.algorithms.newton import weighted, with_examples
+from graphml.federated.algorithms.newton import weighted
 from graphml.federated.faults import not_finite
 from graphml.federated.head_loss import HEAD, HeadLoss, effective_dimension, head_matrix, head_weights
 from graphml.federated.message import Message, Scalar
+from graphml.federated.one_answer import with_examples
 from graphml.federated.strategy import Replies
 from graphml.federated.weights import Weights
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from graphml.federated.algorithms.fedavg import FedAvg
 from graphml.federated.client import Client
+from graphml.federated.weights import belongs
 
 HEADS = ("head", "classify")
 """What models call their head."""
@@ -30,7 +31,7 @@ class FedPerClient(Client):
         self.head = tuple(last_layer(self.task) if head is None else head)
         names = list(self.initial)
         for part in self.head:
-            if not any(_belongs(name, part) for name in names):
+            if not any(belongs(name, part) for name in names):
                 raise ValueError(f"head: expected names of modules or parameters of the model, got {part!r}")
         if not self.head or all(self.is_personal(name) for name in names):
             raise ValueError(f"head: expected a part of the model, which leaves another to share, got {self.head}")
@@ -41,7 +42,7 @@ class FedPerClient(Client):
         Args:
             name: Name of the weight.
         """
-        return any(_belongs(name, part) for part in self.head)
+        return any(belongs(name, part) for part in self.head)
 
 
 class FedPer(FedAvg):
@@ -91,7 +92,3 @@ def last_layer(model: nn.Module, prefix: str = "") -> list[str]:
 
 def _trains(module: nn.Module) -> bool:
     return next(module.parameters(), None) is not None
-
-
-def _belongs(name: str, part: str) -> bool:
-    return name == part or name.startswith(f"{part}.")

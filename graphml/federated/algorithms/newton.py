@@ -13,6 +13,7 @@ from graphml.federated.client_data import NodeData
 from graphml.federated.faults import wrong_arrays
 from graphml.federated.head_loss import HEAD, HeadLoss, head_matrix, head_weights, linear_head
 from graphml.federated.message import Message
+from graphml.federated.one_answer import with_examples
 from graphml.federated.seeds import derived_seed, forked_random_state
 from graphml.federated.strategy import Replies, Strategy
 from graphml.federated.weights import Weights
@@ -345,15 +346,6 @@ class Newton(HeadDescent):
         """
         size = math.prod(self.shape)
         return super().expected(round) | {"hessian": self.state[HEAD[0]].new_empty(size, size)}
-
-
-def with_examples(replies: Replies) -> Replies:
-    """The answers of clients that have examples.
-
-    Args:
-        replies: Answers.
-    """
-    return {number: reply for number, reply in replies.items() if reply.metrics["num_examples"] > 0}
 
 
 def weighted(values: Mapping[int, Tensor], replies: Replies) -> Tensor:

@@ -14,7 +14,7 @@ from graphml.federated.faults import wrong_arrays
 from graphml.federated.forward_gradient import forward_gradient
 from graphml.federated.message import Message
 from graphml.federated.strategy import Replies
-from graphml.federated.weights import Weights, parameter_names, weighted_average, weights_of
+from graphml.federated.weights import Weights, belongs, parameter_names, weighted_average, weights_of
 
 
 class SplitClient(Client):
@@ -157,11 +157,11 @@ class FedYogiSplit(FedYogi):
         )
         self.buffers = tuple(name for name in state if name not in parameters)
         for part in self.parts or ():
-            if not any(_belongs(name, part) for name in parameters):
+            if not any(belongs(name, part) for name in parameters):
                 raise ValueError(
                     f"trained: expected modules or parameters of {', '.join(sorted(parameters))}, got {part!r}"
                 )
-        chosen = [n for n in parameters if self.parts is None or any(_belongs(n, part) for part in self.parts)]
+        chosen = [n for n in parameters if self.parts is None or any(belongs(n, part) for part in self.parts)]
         super().initialize(state, num_clients, chosen)
 
     def configure_fit(self, round: int, clients: Sequence[int]) -> dict[int, Message]:
@@ -261,7 +261,3 @@ def deal_tensors(names: Sequence[str], clients: Sequence[int], round: int) -> di
     for place in range(max(len(names), len(clients))):
         dealt[clients[(place + round) % len(clients)]].append(names[place % len(names)])
     return dealt
-
-
-def _belongs(name: str, part: str) -> bool:
-    return name == part or name.startswith(f"{part}.")
